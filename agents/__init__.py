@@ -1,0 +1,1 @@
+"""Thin shells that own sockets and loops."""

@@ -1,0 +1,1 @@
+"""Channel senders: the host loops and the providers."""

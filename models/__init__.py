@@ -1,0 +1,1 @@
+"""Frozen records shared by every stage; this package imports nothing else of the project."""

@@ -1,0 +1,77 @@
+"""What goes out of the engine to the senders: commands, cancels and marks."""
+
+from typing import Any
+
+import msgspec
+
+
+class Cause(msgspec.Struct, frozen=True, kw_only=True):
+    """The source record that began the enrolment of a command."""
+
+    event_id: str
+    source_topic: str
+    partition: int
+    offset: int
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="command"):
+    """One message to send: a record on `delivery`, keyed by customer.
+
+    `due_at` is when the step was due, `emitted_at` the `now` of the step that emitted it, `valid_until` the time
+    after which the sender drops it; all UTC milliseconds of log time. `address` is the channel's own (mail, number).
+    """
+
+    id: str
+    scenario: str
+    step: str
+    customer: str
+    channel: str
+    purpose: str
+    template: str
+    data: dict[str, Any]
+    due_at: int
+    emitted_at: int
+    valid_until: int
+    reason: Cause
+    enrolment: str
+    version: str
+    plan: str
+    address: str | None = None
+    language: str = "en"
+    require: list[str] = []
+    repeat_unknown: bool = False
+    depth: int = 0
+
+
+class Cancel(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="cancel"):
+    """A command that must not be carried out any more: a record on `cancels`, keyed by customer."""
+
+    command: str
+    customer: str
+    channel: str
+    reason: str
+    at: int
+
+
+class Mark(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="mark"):
+    """On `delivery`: all sources are applied in this partition up to arrival time `applied_until` (UTC ms).
+
+    Delay is not taken off. Senders compare it with their own clock to know whether the engine is catching up;
+    under `--clock records` it is their clock.
+    """
+
+    partition: int
+    applied_until: int
+    records_clock: bool = False
+
+
+class Release(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="release"):
+    """On `delivery`: an operator lets held commands of a scenario go (`cancel` false) or drops them (`cancel` true)."""
+
+    id: str
+    scenario: str
+    cancel: bool
+    at: int
+
+
+DeliveryRecord = Command | Mark | Release

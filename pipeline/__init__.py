@@ -1,0 +1,1 @@
+"""The stages of the pipeline, each without sockets or loops of its own."""

@@ -1,0 +1,50 @@
+"""What an expression sees while it is evaluated."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from models.customer import Customer, Enrolment
+
+
+class Missing(Exception):
+    """An expression named a value that is not there, or divided by zero: the condition does not hold."""
+
+
+@dataclass(slots=True)
+class Env:
+    """The view of one evaluation.
+
+    `event` and `entry` are the data of the event at hand and of the one that began the enrolment (with `id`, `type`
+    and `at` among the keys); `names` holds what `as` kept. `now` is log time in UTC milliseconds. `settings` is the
+    plan's `Settings`, for currency, zone and consent.
+    """
+
+    customer: Customer
+    now: int
+    settings: Any
+    event: Mapping[str, Any] | None = None
+    entry: Mapping[str, Any] | None = None
+    names: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    enrolment: Enrolment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Expr:
+    """A compiled expression.
+
+    `call(env)` returns the value or raises `Missing`. `reads` names what it looks at, by root or root.field ("cart",
+    "profile.orders", "event.total", "entry.order_id", "customer.first_name", "now"), so that the engine knows when
+    to look again and which fields to keep. `source` is the text, for decisions and errors.
+    """
+
+    source: str
+    call: Callable[[Env], Any]
+    reads: frozenset[str] = frozenset()
+
+    def holds(self, env: Env) -> bool:
+        """Say whether the condition holds; a missing value makes it not hold."""
+        try:
+            return self.call(env) is True
+        except Missing:
+            return False

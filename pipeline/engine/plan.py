@@ -1,0 +1,227 @@
+"""The compiled plan: what the compiler makes of scenario files and settings, and all that the engine knows of them.
+
+A scenario's steps are a flat program: each op names the index of the op that follows it, so that a position in it is
+one number, and the engine needs no tree.
+"""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from pipeline.engine.env import Expr
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Wait `for_ms` from when the step before was done; an event `restart_on` begins it anew, `at_most_ms` in all."""
+
+    for_ms: int
+    next: int
+    restart_on: str | None = None
+    at_most_ms: int | None = None
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """One way out of a `WaitFor`: an event (with `where`, about send `of`), or a condition; goes on at `goto`."""
+
+    goto: int
+    on: str | None = None
+    where: Expr | None = None
+    when: Expr | None = None
+    of: str | None = None
+    keep_as: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitFor:
+    """Wait for the first alternative that comes or holds already; after `at_most_ms` go on at `otherwise`.
+
+    `since_entry` lets an event count that came after the entry but before this step.
+    """
+
+    alternatives: tuple[Alternative, ...]
+    otherwise: int
+    at_most_ms: int | None = None
+    since_entry: bool = False
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Emit a command by the first of `channels` with an address and consent; see SEND_CHECKS in `engine.sending`."""
+
+    name: str
+    channels: tuple[str, ...]
+    template: str
+    purpose: str
+    next: int
+    data: tuple[tuple[str, Expr], ...] = ()
+    require: tuple[str, ...] = ()
+    valid_for_ms: int = DAY_MS
+    if_capped: str = "skip"  # skip | exit | wait
+    repeat_unknown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """Go on at the first arm whose condition holds (None: always), else at `next`."""
+
+    arms: tuple[tuple[Expr | None, int], ...]
+    next: int
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Go on at an arm drawn by a hash of (scenario, split, customer); shares are in 1/10000 and sum to 10000."""
+
+    name: str
+    arms: tuple[tuple[str, int, int], ...]  # path name, share, goto
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """End the enrolment here with a reason."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The last step is done."""
+
+
+Op = Wait | WaitFor | Send | Branch | Split | Exit | Done
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """May somebody who was inside enter again? `mode` once | always | after (`after_ms` from the last end)."""
+
+    mode: str = "once"
+    after_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Enter:
+    """One way in: an event with its condition; `per` gives one enrolment for each value of an expression."""
+
+    on: str
+    when: Expr | None = None
+    unless: Expr | None = None
+    again: Again = Again()
+    per: Expr | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExitRule:
+    """One way out in the middle of any wait: an event (with `where`), or a condition looked at when it may change."""
+
+    on: str | None = None
+    where: Expr | None = None
+    when: Expr | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What the scenario is for; counted from the entry within `within_ms`; it ends nothing."""
+
+    on: str
+    within_ms: int
+    where: Expr | None = None
+    value: Expr | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most `at_most` of this scenario's messages to one customer in any `per_ms`."""
+
+    at_most: int
+    per_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """At most `at_most` messages of a channel and purpose (None: any) in any `per_ms`.
+
+    A scenario of a priority below `free_above` must leave `free_count` places.
+    """
+
+    at_most: int
+    per_ms: int
+    channel: str | None = None
+    purpose: str | None = None
+    free_above: int | None = None
+    free_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One compiled version of a scenario. `entry_fields` are the fields of the entry event that it names.
+
+    `activated_at` is the activation of the plan that brought the scenario: nothing due before it becomes a command.
+    """
+
+    name: str
+    version: str
+    purpose: str
+    priority: int
+    program: tuple[Op, ...]
+    entries: tuple[Enter, ...]
+    exits: tuple[ExitRule, ...] = ()
+    goal: Goal | None = None
+    limit: Limit | None = None
+    on_change: str = "pin"
+    entry_fields: tuple[str, ...] = ()
+    event_fields: tuple[tuple[str, tuple[str, ...]], ...] = ()  # event type -> fields that exits, goals, waits name
+    title: str = ""
+    template_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings that the engine reads; the rest of `settings.yaml` belongs to senders and console."""
+
+    store_name: str = ""
+    store_url: str = ""
+    currency: str = "EUR"
+    rates: dict[str, Decimal] = field(default_factory=dict)
+    timezone: str = "UTC"
+    language: str = "en"
+    consent_default: str = "none"  # none | granted: what holds where a customer has said nothing
+    require_address: bool = True
+    lateness_ms: int = HOUR_MS
+    caps: tuple[Cap, ...] = ()
+    holdout_share: int = 0  # in 1/10000
+    holdout_salt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All active scenarios (highest priority first, ties by name) and settings, named by the hash of its sources.
+
+    `pinned` holds the versions of earlier plans that somebody may still be inside, by (scenario, version).
+    `activated` says when each live scenario (by name) was first activated, in log time.
+    """
+
+    hash: str
+    scenarios: tuple[Scenario, ...]
+    settings: Settings = Settings()
+    pinned: dict[tuple[str, str], Scenario] = field(default_factory=dict)
+    activated: dict[str, int] = field(default_factory=dict)
+    choose: dict[str, str] = field(default_factory=dict)  # a test fixes a split here: split name -> path name
+    remembered: frozenset[str] = frozenset()  # event types that exits, goals and waits name
+    entries_by_event: dict[str, tuple[tuple[Scenario, Enter], ...]] = field(default_factory=dict)
+
+    def version_of(self, scenario: str, version: str) -> Scenario | None:
+        """Return the version that somebody is inside: the live one or a pinned one."""
+        for live in self.scenarios:
+            if live.name == scenario and live.version == version:
+                return live
+        return self.pinned.get((scenario, version))

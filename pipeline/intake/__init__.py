@@ -1,0 +1,1 @@
+"""Raw records to native events or dead letters: mappings, validation, presets, files."""

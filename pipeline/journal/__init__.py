@@ -1,0 +1,1 @@
+"""The journal: bundle codec, ticks, watermark, duplicate filter."""

@@ -1,0 +1,1 @@
+"""The commit protocol of one journal partition, and its two hosts."""

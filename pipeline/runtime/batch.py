@@ -1,0 +1,28 @@
+"""What one commit carries: the same record for both hosts."""
+
+from dataclasses import dataclass, field
+
+from models.command import Cancel, Command, Mark
+from models.customer import Customer
+from models.dead_letter import DeadLetter
+from models.decision import Decision
+from models.event import Event
+from models.progress import Progress
+
+
+@dataclass(slots=True)
+class Batch:
+    """The last value of every changed customer (None: removed) and what goes out, with the progress record.
+
+    Written in one Kafka transaction (state, commands, cancels, decisions, forwards, dead letters, the mark, and last
+    the progress record) or in one RocksDB write batch.
+    """
+
+    progress: Progress
+    customers: dict[str, Customer | None] = field(default_factory=dict)
+    commands: list[Command] = field(default_factory=list)
+    cancels: list[Cancel] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
+    forwards: list[Event] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    mark: Mark | None = None

@@ -1,0 +1,1 @@
+"""Scenario files to a compiled plan: parse with places, expressions, compile, check, test."""
