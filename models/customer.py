@@ -35,6 +35,7 @@ class Cart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     url: str | None = None
     changed_at: Time | None = None
     changed_by: str = ""
+    whole_at: Time | None = None  # the last whole cart: an older single change says nothing any more
 
 
 class Consent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -100,8 +101,11 @@ class Remembered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     data: dict[str, Any] = {}
 
 
+NEVER = 2**62
+
+
 class Waiting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The wait at which an enrolment stands: begun at `since`, over at `due`; `first_due_max` caps restarts."""
+    """The wait at which an enrolment stands: begun at `since`, over at `due` (NEVER: none), `due_max` at most."""
 
     since: Time
     due: Time

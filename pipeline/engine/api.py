@@ -1,9 +1,31 @@
-"""The engine's door: the only functions that the runtime, the test runner and replay call."""
+"""The engine's door: the only functions that the runtime, the test runner and replay call.
+
+Theory of operation. A customer's state is one frozen record; an input is an event, the watermark that lets timers
+fire, or a plan's activation. Every function here opens a `Work` over the customer, does the input, and closes it into
+a `Transition`. Nothing else is read and nothing outside is changed.
+
+Before an event come the activation pass, if one is owed, and the customer's fireable timers (due before the
+watermark); after it the timers that it set in the past. Inside an event the order is: duplicate check (the last 32
+ids), profile and cart, then for the event and for the `cart_changed` derived from it: memory, receipts, goals and
+exits, enrolments that wait for it, new entries by priority, and last the steps of all who may go on, by priority.
+
+`now` is the event's `at` or the timer's due time, never before the customer's last `now`. An enrolment has a clock of
+its own: it starts at the entry event's `at`, and waits, due times and deadlines count from it.
+"""
+
+from typing import Any
+
+from msgspec.structs import replace
 
 from models.customer import Customer
 from models.event import Event
+from models.ids import derived_event_id
+from pipeline.engine import cart, entering, exits, interests, person, profile, settling, steps, timers
+from pipeline.engine.ending import cancel_unsent, end
+from pipeline.engine.memory import note_id, remember
 from pipeline.engine.plan import Plan
 from pipeline.engine.transition import Transition
+from pipeline.engine.work import Happening, Work
 
 
 def apply_event(
@@ -13,19 +35,98 @@ def apply_event(
 
     A timer is fireable when its due time is before `watermark` (UTC ms). `silent`: update the profile, start nothing.
     """
-    raise NotImplementedError
+    if customer is None:
+        customer = Customer(id=event.customer, activated=plan.hash)
+    work = Work(customer, plan, watermark)
+    if work.activated != plan.hash:
+        _activate(work, activated_at)
+    timers.fire(work)
+    if event.id in work.recent:
+        return work.transition(duplicate=True)
+    work.silent = silent or event.arrived_at - event.at > plan.settings.lateness_ms
+    work.move_now(event.at)
+    note_id(work, event.id)
+    if event.type == "erasure_requested":
+        _forget(work)
+    else:
+        _event(work, event)
+        timers.fire(work)
+    return work.transition()
 
 
 def fire_timers(customer: Customer, watermark: int, plan: Plan, *, activated_at: int = 0) -> Transition:
     """Fire every timer that is due before `watermark`, in order (due, priority, scenario, enrolment, step)."""
-    raise NotImplementedError
+    work = Work(customer, plan, watermark)
+    if work.activated != plan.hash:
+        _activate(work, activated_at)
+    timers.fire(work)
+    return work.transition()
 
 
 def activate(customer: Customer, plan: Plan, watermark: int, activated_at: int) -> Transition:
-    """Do the activation pass of a plan on one customer, with `now` = `activated_at`."""
-    raise NotImplementedError
+    """Do the activation pass of a plan on one customer, with `now` = `activated_at`, then what it made due."""
+    work = Work(customer, plan, watermark)
+    if work.activated != plan.hash:
+        _activate(work, activated_at)
+    timers.fire(work)
+    return work.transition()
 
 
 def next_due(customer: Customer) -> int | None:
     """Return when the customer's first timer is due (UTC ms), None without one: for the store's timer index."""
-    raise NotImplementedError
+    return timers.next_due(customer)
+
+
+def _activate(work: Work, at: int) -> None:
+    """Those inside stay on their version (pin); whose version is nowhere any more, ends."""
+    work.move_now(at)
+    work.activated = work.plan.hash
+    for enrolment in work.enrolments:
+        if work.scenario_of(enrolment) is None:
+            if enrolment.closing:
+                work.drop(enrolment.id)
+            else:
+                end(work, enrolment, work.now, "exited", "version_missing")
+
+
+def _forget(work: Work) -> None:
+    for enrolment in work.enrolments:
+        cancel_unsent(work, enrolment, "erasure")
+    work.decide("dropped", "erasure")
+    work.gone = True
+
+
+def _event(work: Work, event: Event) -> None:
+    settings = work.plan.settings
+    old_cart = work.cold.cart
+    kind = event.type
+    if kind in cart.CART_EVENTS:
+        new = cart.update(old_cart, event, work.profile.last_order_at, settings)
+        if new is not old_cart:
+            work.cold = replace(work.cold, cart=new)
+    work.profile = profile.update(work.profile, event, settings)
+    work.cold = interests.update(person.update(work.cold, event), event)
+    view = {**event.data, "id": event.id, "type": kind, "at": event.at}
+    _act(work, Happening(kind, event.id, event.at, view, event))
+    if cart.differs(old_cart, work.cold.cart):
+        _act(work, _cart_changed(work, event))
+
+
+def _cart_changed(work: Work, event: Event) -> Happening:
+    now = work.cold.cart
+    name = derived_event_id(event.id, "cart_changed")
+    view: dict[str, Any] = {"items": now.items, "total": now.total, "url": now.url}
+    view |= {"id": name, "type": "cart_changed", "at": event.at}
+    return Happening("cart_changed", name, event.at, view, event)
+
+
+def _act(work: Work, happening: Happening) -> None:
+    remember(work, happening)
+    if work.enrolments:
+        settling.settle(work, happening)
+        exits.look(work, happening)
+        exits.look_at_conditions(work, happening)
+        steps.wake(work, happening)
+    if not work.silent:
+        entering.consider(work, happening)
+    timers.run_ready(work)

@@ -4,6 +4,7 @@ A scenario's steps are a flat program: each op names the index of the op that fo
 one number, and the engine needs no tree.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -207,7 +208,9 @@ class Plan:
     """All active scenarios (highest priority first, ties by name) and settings, named by the hash of its sources.
 
     `pinned` holds the versions of earlier plans that somebody may still be inside, by (scenario, version).
-    `activated` says when each live scenario (by name) was first activated, in log time.
+    `activated` says when each live scenario (by name) was first activated, in log time (UTC ms).
+    `remembered` names the fields to keep of each event type that exits, goals and waits look back at.
+    `switches` holds what an operator paused or stopped: scenario name or "*" -> "paused" | "stopped".
     """
 
     hash: str
@@ -216,12 +219,48 @@ class Plan:
     pinned: dict[tuple[str, str], Scenario] = field(default_factory=dict)
     activated: dict[str, int] = field(default_factory=dict)
     choose: dict[str, str] = field(default_factory=dict)  # a test fixes a split here: split name -> path name
-    remembered: frozenset[str] = frozenset()  # event types that exits, goals and waits name
+    switches: dict[str, str] = field(default_factory=dict)
+    remembered: dict[str, tuple[str, ...]] = field(default_factory=dict)
     entries_by_event: dict[str, tuple[tuple[Scenario, Enter], ...]] = field(default_factory=dict)
+    versions: dict[tuple[str, str], Scenario] = field(default_factory=dict)
+    places_ms: int = 0  # the longest window of any cap or limit: places older than this are forgotten
 
-    def version_of(self, scenario: str, version: str) -> Scenario | None:
-        """Return the version that somebody is inside: the live one or a pinned one."""
-        for live in self.scenarios:
-            if live.name == scenario and live.version == version:
-                return live
-        return self.pinned.get((scenario, version))
+
+def make_plan(
+    name: str,
+    scenarios: Iterable[Scenario],
+    settings: Settings | None = None,
+    *,
+    pinned: dict[tuple[str, str], Scenario] | None = None,
+    activated: dict[str, int] | None = None,
+    choose: dict[str, str] | None = None,
+    switches: dict[str, str] | None = None,
+) -> Plan:
+    """Put scenarios together into a plan: sort them and derive what the engine looks up by event type."""
+    live = tuple(sorted(scenarios, key=lambda scenario: (-scenario.priority, scenario.name)))
+    settings = settings or Settings()
+    known = {(scenario.name, scenario.version): scenario for scenario in live}
+    versions = {**(pinned or {}), **known}
+    entries: dict[str, list[tuple[Scenario, Enter]]] = {}
+    remembered: dict[str, tuple[str, ...]] = {}
+    for scenario in live:
+        for enter in scenario.entries:
+            entries.setdefault(enter.on, []).append((scenario, enter))
+    for scenario in versions.values():
+        for kind, fields in scenario.event_fields:
+            remembered[kind] = tuple(sorted({*remembered.get(kind, ()), *fields}))
+    windows = [cap.per_ms for cap in settings.caps]
+    windows += [scenario.limit.per_ms for scenario in versions.values() if scenario.limit]
+    return Plan(
+        hash=name,
+        scenarios=live,
+        settings=settings,
+        pinned=pinned or {},
+        activated=activated or {},
+        choose=choose or {},
+        switches=switches or {},
+        remembered=remembered,
+        entries_by_event={kind: tuple(found) for kind, found in entries.items()},
+        versions=versions,
+        places_ms=max(windows, default=0),
+    )

@@ -1,0 +1,96 @@
+"""What customers say of themselves: attributes and consents, last-writer by `at`, ties by event id."""
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from models.customer import Attribute, Cold, Consent
+from models.event import Event
+from pipeline.engine.plan import Settings
+
+KNOWN = (
+    "email", "phone", "name", "first_name", "last_name", "birthday", "gender",
+    "city", "country", "language", "timezone",
+)  # fmt: skip
+# Bounds keep a state under its cap whatever a source sends.
+ATTRIBUTES_MAX = 100
+CONSENTS_MAX = 32
+PERSON_EVENTS = frozenset({"customer_signed_up", "customer_updated"})
+WITHDRAWALS = frozenset({"message_complained", "message_unsubscribed", "message_bounced"})
+ADDRESS_OF = {"email": "email", "sms": "phone", "push": "push_token"}
+
+
+def value_of(cold: Cold, name: str) -> Any:
+    """Return an attribute's value, None where it is not known."""
+    kept = cold.attributes.get(name)
+    return None if kept is None else kept.value
+
+
+def _written(cold: Cold, event: Event) -> dict[str, Attribute]:
+    said = {name: event.data[name] for name in KNOWN if name in event.data}
+    said.update(event.data.get("attributes") or {})
+    attributes = dict(cold.attributes)
+    for name in sorted(said):
+        old = attributes.get(name)
+        if old is not None and (event.at, event.id) < (old.at, old.event):
+            continue
+        if old is None and len(attributes) >= ATTRIBUTES_MAX:
+            continue
+        attributes[name] = Attribute(said[name], event.at, event.id)
+    return attributes
+
+
+def _consents(old: tuple[Consent, ...], new: Consent) -> tuple[Consent, ...]:
+    for kept in old:
+        same = kept.channel == new.channel and kept.purpose == new.purpose
+        if same and (kept.at, kept.event) > (new.at, new.event):
+            return old
+    others = [kept for kept in old if (kept.channel, kept.purpose) != (new.channel, new.purpose)]
+    return (*others, new)[-CONSENTS_MAX:]
+
+
+def _said(event: Event, data: dict[str, Any]) -> Consent:
+    return Consent(
+        channel=data.get("for_channel", "*"),
+        purpose=data.get("purpose", "marketing"),
+        given=data["given"],
+        at=event.at,
+        event=event.id,
+        proof=data.get("proof") or "",
+    )
+
+
+def update(cold: Cold, event: Event) -> Cold:
+    """Return what is known of the person after an event."""
+    if event.type in PERSON_EVENTS:
+        consents = cold.consents
+        for data in event.data.get("consents") or ():
+            consents = _consents(consents, _said(event, data))
+        return replace(cold, attributes=_written(cold, event), consents=consents)
+    if event.type == "consent_changed":
+        return replace(cold, consents=_consents(cold.consents, _said(event, event.data)))
+    if event.type in WITHDRAWALS and (event.type != "message_bounced" or event.data.get("permanent")):
+        said = {"for_channel": event.data.get("channel") or "*", "given": False, "proof": event.type}
+        return replace(cold, consents=_consents(cold.consents, _said(event, said)))
+    return cold
+
+
+def consents_to(cold: Cold, channel: str, purpose: str, settings: Settings) -> bool:
+    """Say whether a customer may be sent a purpose on a channel: their latest word that covers it, else the default.
+
+    Only marketing needs consent.
+    """
+    if purpose != "marketing":
+        return True
+    covering = [
+        consent for consent in cold.consents if consent.channel in {channel, "*"} and consent.purpose in {purpose, "*"}
+    ]
+    if not covering:
+        return settings.consent_default == "granted"
+    return max(covering, key=lambda consent: (consent.at, consent.event)).given
+
+
+def address_of(cold: Cold, channel: str) -> str | None:
+    """Return the customer's address on a channel; channels without one (web, webhook) give the empty text."""
+    name = ADDRESS_OF.get(channel)
+    return "" if name is None else value_of(cold, name)
