@@ -1,0 +1,80 @@
+"""A mapping file as a person writes it: how one source record becomes native events."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from models.scenario import EventName, Written
+
+PathText = Annotated[str, Field(pattern=r"^[^\s.\[\]]+(\[\d+\])*(\.[^\s.\[\]]+(\[\d+\])*)*$")]
+Scalar = str | int | float | bool
+
+
+class TimeSpec(Written):
+    """Where a record's own time stands and how it is written; `zone` is for times without one."""
+
+    path: PathText
+    format: str = "iso"  # iso | epoch_s | epoch_ms | a strptime pattern
+    zone: str = "UTC"
+
+
+class FieldSpec(Written):
+    """One field: a path with small changes, a constant, or a hash of the record."""
+
+    path: PathText | None = None
+    const: Scalar | None = None
+    content_id: bool = False
+    absolute: bool = False
+    strip: str = ""
+    map: dict[str, Scalar] = {}
+    item: dict[str, "FieldSpec | PathText"] | None = None  # a list at `path`, each of its objects read by these
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "FieldSpec":
+        if sum([self.path is not None, self.const is not None, self.content_id]) != 1:
+            raise ValueError("a field has one of `path`, `const` and `content_id`")
+        return self
+
+
+Fields = dict[str, FieldSpec | PathText | list[dict[str, FieldSpec | PathText]]]
+
+
+class EventSpec(Written):
+    """One native event that a record gives, if its `when` holds: each path equals its value, or begins with `text*`."""
+
+    type: EventName
+    when: dict[PathText, Scalar] = {}
+    fields: Fields = {}
+
+
+class GroupSpec(Written):
+    """Adjacent records with equal values at these paths are one event; each gives one line of `items`."""
+
+    by: list[PathText] = Field(min_length=1)
+    items: dict[str, FieldSpec | PathText]
+
+
+class MappingSpec(Written):
+    """A whole mapping file; `native` records are our own events and need no paths."""
+
+    mapping: str
+    source: str = ""
+    native: bool = False
+    customer: FieldSpec | PathText | None = None
+    time: TimeSpec | None = None
+    id: list[PathText] = []
+    group: GroupSpec | None = None
+    events: list[EventSpec] = []
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whole(cls, value: Any) -> Any:
+        if isinstance(value, dict) and not value.get("native"):
+            for name in ("customer", "time", "events"):
+                if not value.get(name):
+                    raise ValueError(f"{name!r} is missing")
+        return value
+
+
+Format = Literal["csv", "ndjson"]
+FieldSpec.model_rebuild()

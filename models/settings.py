@@ -1,0 +1,96 @@
+"""`settings.yaml` as a person writes it."""
+
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, field_validator
+
+from models.scenario import Channel, Purpose, Span, Written
+
+FieldType = Literal["string", "int", "number", "bool", "money", "time", "date"]
+
+
+class StoreSpec(Written):
+    """The store: its name and address for templates, its currency for money."""
+
+    name: str = "Store"
+    url: str = ""
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "EUR"
+    rates: dict[str, Decimal] = {}
+
+
+class KeepFree(Written):
+    """Places that scenarios below a priority must leave."""
+
+    priority: int
+    count: Annotated[int, Field(ge=1)]
+
+
+class CapSpec(Written):
+    """At most so many messages in a rolling window."""
+
+    channel: Channel | None = None
+    purpose: Purpose | None = "marketing"
+    at_most: Annotated[int, Field(ge=1, le=60)]
+    per: Span
+    keep_free_for: KeepFree | None = None
+
+
+class HoldoutSpec(Written):
+    """The share of customers who get no marketing, to compare with."""
+
+    share: Annotated[str, Field(pattern=r"^\d{1,3}(\.\d{1,2})?%$")] = "0%"
+    salt: str = ""
+
+    @field_validator("salt", mode="before")
+    @classmethod
+    def _text(cls, value: Any) -> str:
+        return str(value)
+
+
+class SmtpSpec(Written):
+    """Where mail goes: smtp://host:port, smtps:// for TLS; user and password come from the environment."""
+
+    url: str = "smtp://127.0.0.1:25"
+    starttls: bool = False
+
+
+class EmailSpec(Written):
+    """The email sender."""
+
+    sender: str = Field(default="Store <shop@shop.example>", alias="from")
+    reply_to: str | None = None
+    unsubscribe_url: str | None = None
+    smtp: SmtpSpec = SmtpSpec()
+
+
+class SendersSpec(Written):
+    """The channel senders."""
+
+    email: EmailSpec = EmailSpec()
+
+
+class SettingsSpec(Written):
+    """The whole settings file."""
+
+    store: StoreSpec = StoreSpec()
+    timezone: str = "UTC"
+    language: Annotated[str, Field(pattern=r"^[a-z]{2}$")] = "en"
+    consent_default: Literal["none", "granted"] = "none"
+    require_address: bool = True
+    lateness_limit: Span = "1h"
+    caps: list[CapSpec] = []
+    holdout: HoldoutSpec = HoldoutSpec()
+    attributes: dict[str, FieldType] = {}
+    events: dict[str, dict[str, FieldType]] = {}
+    senders: SendersSpec = SendersSpec()
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError):
+            raise ValueError(f"{value!r} is no time zone: write it as in Europe/Paris") from None
+        return value

@@ -1,0 +1,213 @@
+"""Plan sources to a compiled plan, or to every fault with its place."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from models.ids import digest
+from models.scenario import (
+    AlternativeSpec,
+    EnterSpec,
+    ExitSpec,
+    GoalSpec,
+    LimitSpec,
+    PathSpec,
+    ScenarioSpec,
+    SendStep,
+    SplitStep,
+    WaitForStep,
+    WaitStep,
+)
+from models.settings import CapSpec, HoldoutSpec, SettingsSpec, StoreSpec
+from pipeline.durations import parse_duration
+from pipeline.engine.plan import Again, Cap, Enter, ExitRule, Goal, Limit, Plan, Scenario, Settings, make_plan
+from pipeline.errors import PlanError, Problem
+from pipeline.scenario.flatten import Flattener
+from pipeline.scenario.reading import Reader
+from pipeline.scenario.sources import PlanSources
+from pipeline.yaml_places import Places, load_yaml, problems_of
+
+SETTINGS_FILE = "settings.yaml"
+SPECS = (
+    ScenarioSpec, EnterSpec, ExitSpec, GoalSpec, LimitSpec, WaitStep, WaitForStep, AlternativeSpec, SendStep,
+    SplitStep, PathSpec, SettingsSpec, StoreSpec, CapSpec, HoldoutSpec,
+)  # fmt: skip
+KNOWN_FIELDS = tuple(
+    dict.fromkeys(field.alias or name for spec in SPECS for name, field in spec.model_fields.items())
+)  # fmt: skip
+
+
+def compile_plan(
+    sources: PlanSources,
+    *,
+    pinned: Mapping[tuple[str, str], Scenario] | None = None,
+    activated: Mapping[str, int] | None = None,
+    switches: Mapping[str, str] | None = None,
+    choose: Mapping[str, str] | None = None,
+) -> Plan:
+    """Compile a plan; PlanError carries every fault of every file."""
+    settings = read_settings(sources)
+    problems: list[Problem] = []
+    scenarios: dict[str, Scenario] = {}
+    for path in sorted(sources.files):
+        if not path.endswith("scenario.yaml"):
+            continue
+        try:
+            one = compile_scenario(sources, path, settings)
+        except PlanError as error:
+            problems += error.problems
+            continue
+        if one.name in scenarios:
+            problems.append(Problem(path, 1, 1, f"a scenario {one.name!r} stands in another file too"))
+        scenarios[one.name] = one
+    if problems:
+        raise PlanError(problems)
+    return make_plan(
+        sources.hash,
+        scenarios.values(),
+        engine_settings(settings),
+        pinned=dict(pinned or {}),
+        activated=dict(activated or {}),
+        switches=dict(switches or {}),
+        choose=dict(choose or {}),
+    )
+
+
+def read_settings(sources: PlanSources) -> SettingsSpec:
+    """Return the settings with `--set` applied; PlanError where they are wrong."""
+    data, places = load_yaml(sources.files.get(SETTINGS_FILE, "{}"), SETTINGS_FILE)
+    data = data or {}
+    if not isinstance(data, dict):
+        raise PlanError([places.problem((), "settings are fields with values")])
+    for key, value in sources.overrides.items():
+        _override(data, key, value)
+    try:
+        return SettingsSpec.model_validate(data)
+    except ValidationError as error:
+        raise PlanError(_with_overrides(problems_of(error, places, KNOWN_FIELDS), sources)) from None
+
+
+def _override(data: dict[str, Any], key: str, value: str) -> None:
+    *outer, last = key.split(".")
+    for part in outer:
+        data = data.setdefault(part, {})
+    data[last] = {"true": True, "false": False}.get(value, value)
+
+
+def _with_overrides(problems: list[Problem], sources: PlanSources) -> list[Problem]:
+    """A fault in what `--set` said stands in no file."""
+    said = ", ".join(f"--set {key}={value}" for key, value in sources.overrides.items())
+    if not said or (SETTINGS_FILE in sources.files and not sources.overrides):
+        return problems
+    return [Problem(one.file, one.line, one.column, f"{one.message} (with {said})") for one in problems]
+
+
+def engine_settings(spec: SettingsSpec) -> Settings:
+    """Return the settings that the engine reads."""
+    return Settings(
+        store_name=spec.store.name,
+        store_url=spec.store.url,
+        currency=spec.store.currency,
+        rates=dict(spec.store.rates),
+        timezone=spec.timezone,
+        language=spec.language,
+        consent_default=spec.consent_default,
+        require_address=spec.require_address,
+        lateness_ms=parse_duration(spec.lateness_limit),
+        caps=tuple(_cap(cap) for cap in spec.caps),
+        holdout_share=round(float(spec.holdout.share[:-1]) * 100),
+        holdout_salt=spec.holdout.salt,
+    )
+
+
+def _cap(spec: CapSpec) -> Cap:
+    free = spec.keep_free_for
+    return Cap(
+        at_most=spec.at_most,
+        per_ms=parse_duration(spec.per),
+        channel=spec.channel,
+        purpose=spec.purpose,
+        free_above=free.priority if free else None,
+        free_count=free.count if free else 0,
+    )
+
+
+def compile_scenario(sources: PlanSources, path: str, settings: SettingsSpec) -> Scenario:
+    """Compile one scenario file; PlanError carries all its faults."""
+    data, places = load_yaml(sources.files[path], path)
+    try:
+        spec = ScenarioSpec.model_validate(data)
+    except ValidationError as error:
+        raise PlanError(problems_of(error, places, KNOWN_FIELDS)) from None
+    reader = Reader(settings, places, sources.files, [enter.on for enter in spec.enter])
+    entries = tuple(_enter(one, ("enter", index), reader) for index, one in enumerate(spec.enter))
+    program = Flattener(spec, reader).run()
+    exits = tuple(_exit(one, ("exit", index), reader) for index, one in enumerate(spec.exit))
+    goal = _goal(spec.goal, reader) if spec.goal else None
+    _check_folder(path, spec, places, reader)
+    if reader.problems:
+        raise PlanError(reader.problems)
+    return Scenario(
+        name=spec.scenario,
+        version=_version(sources, path, spec.scenario),
+        purpose=spec.purpose,
+        priority=spec.priority,
+        program=program,
+        entries=entries,
+        exits=exits,
+        goal=goal,
+        limit=Limit(spec.limit.at_most, parse_duration(spec.limit.per)) if spec.limit else None,
+        on_change=spec.on_change,
+        entry_fields=tuple(sorted(reader.entry_fields)),
+        event_fields=tuple((name, tuple(sorted(fields))) for name, fields in sorted(reader.event_fields.items())),
+        title=spec.title,
+    )
+
+
+def _check_folder(path: str, spec: ScenarioSpec, places: Places, reader: Reader) -> None:
+    folder = path.rpartition("/")[0]
+    if folder and folder.rpartition("/")[2] != spec.scenario:
+        reader.fault(("scenario",), f"the scenario is named {spec.scenario!r}, its folder {folder!r}: they must agree")
+
+
+def _version(sources: PlanSources, path: str, name: str) -> str:
+    folder = path.rpartition("/")[0] + "/"
+    mine = [part for one in sorted(sources.files) if one.startswith(folder) for part in (one, sources.files[one])]
+    return digest("version", name, *mine)[:12]
+
+
+def _enter(spec: EnterSpec, path: tuple[str | int, ...], reader: Reader) -> Enter:
+    if spec.on not in reader.types:
+        reader.event_type(spec.on, (*path, "on"))
+    again = (
+        Again(spec.again) if isinstance(spec.again, str) else Again("after", parse_duration(spec.again.after))
+    )  # fmt: skip
+    if spec.on.startswith("message_") and (again.mode != "after" or again.after_ms < parse_duration("1d")):
+        reader.fault((*path, "on"), "an entry on a message event needs `again: {after: 1d}` or more: it could loop")
+    return Enter(
+        on=spec.on,
+        when=reader.condition(spec.when, (*path, "when"), spec.on),
+        unless=reader.condition(spec.unless, (*path, "unless"), spec.on),
+        again=again,
+        per=reader.value(spec.per, (*path, "per"), spec.on) if spec.per else None,
+        name=spec.name,
+    )
+
+
+def _exit(spec: ExitSpec, path: tuple[str | int, ...], reader: Reader) -> ExitRule:
+    if spec.on is not None:
+        reader.event_type(spec.on, (*path, "on"))
+    return ExitRule(
+        on=spec.on,
+        where=reader.condition(spec.where, (*path, "where"), spec.on),
+        when=reader.condition(spec.when, (*path, "when")),
+        reason=spec.on or spec.when or "",
+    )
+
+
+def _goal(spec: GoalSpec, reader: Reader) -> Goal:
+    reader.event_type(spec.on, ("goal", "on"))
+    where = reader.condition(spec.where, ("goal", "where"), spec.on)
+    value = reader.value(spec.value, ("goal", "value"), spec.on) if spec.value else None
+    return Goal(spec.on, parse_duration(spec.within), where, value)

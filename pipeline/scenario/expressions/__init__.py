@@ -1,0 +1,1 @@
+"""CEL expressions: a grammar, static types, and compilation to closures."""

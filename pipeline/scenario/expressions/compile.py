@@ -1,0 +1,321 @@
+"""A tree to a typed closure: names and types are checked once, here; evaluation only computes."""
+
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from difflib import get_close_matches
+from typing import Any
+
+from models.money import exponent
+from pipeline.engine.env import Env, Expr, Missing
+from pipeline.scenario.expressions import values
+from pipeline.scenario.expressions.parse import ExpressionError, Node, parse
+from pipeline.scenario.expressions.types import (
+    BOOL,
+    DOUBLE,
+    DURATION,
+    DYN,
+    INT,
+    MONEY,
+    NULL,
+    NUMBERS,
+    ORDERED,
+    STRING,
+    TIME,
+    Type,
+)
+
+Call = Callable[[Env], Any]
+COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What an expression may name: each root's object type, and what its fields are read by.
+
+    `roots` maps a root name (customer, profile, cart, event, entry, a name given by `as`) to its type.
+    """
+
+    roots: Mapping[str, Type]
+    currency: str = "EUR"
+    kept: frozenset[str] = frozenset()  # names given by `as`
+
+
+@dataclass(frozen=True)
+class Typed:
+    """A closure with its type; `literal` is the exact text of a number, for comparing it with money."""
+
+    call: Call
+    type: Type
+    literal: str | None = None
+
+
+@dataclass
+class Compiler:
+    """Compiles one expression in one scope; collects what it reads."""
+
+    scope: Scope
+    reads: set[str] = field(default_factory=set)
+    variables: dict[str, tuple[Type, list[Any]]] = field(default_factory=dict)
+
+    def compile(self, node: Node) -> Typed:
+        """Compile a node of any kind."""
+        build: Callable[[Node], Typed] = getattr(self, f"_{node.kind}")
+        return build(node)
+
+    def _literal(self, node: Node) -> Typed:
+        value = node.value
+        kinds = {bool: BOOL, int: INT, float: DOUBLE, str: STRING, type(None): NULL}
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 2**63:
+            raise ExpressionError("a whole number beyond 64 bits", node.offset)
+        number = node.text if type(value) in {int, float} else None
+        return Typed(lambda env: value, kinds[type(value)], number)
+
+    def _name(self, node: Node) -> Typed:
+        if node.value in self.variables:
+            kind, cell = self.variables[node.value]
+            return Typed(lambda env: cell[0], kind)
+        if node.value == "now":
+            self.reads.add("now")
+            return Typed(lambda env: env.now, TIME)
+        known = [*self.scope.roots, "now"]
+        if node.value in self.scope.roots:
+            raise ExpressionError(
+                f"{node.value!r} needs a field, as in {node.value}.{_first(self.scope, node.value)}", node.offset
+            )
+        raise ExpressionError(f"unknown name {node.value!r}{nearest(node.value, known)}", node.offset)
+
+    def _select(self, node: Node) -> Typed:
+        target = node.parts[0]
+        if target.kind == "name" and target.value not in self.variables and target.value in self.scope.roots:
+            return self._root(node, target.value)
+        inner = self.compile(target)
+        kind = _field_type(inner.type, node)
+        name = str(node.value)
+        if inner.type.kind == "map":
+            return Typed(lambda env: values.field_of(inner.call(env), name), kind)
+        return Typed(lambda env: values.field_of(inner.call(env), name), kind)
+
+    def _root(self, node: Node, root: str) -> Typed:
+        name = str(node.value)
+        kind = _field_type(self.scope.roots[root], node, root)
+        self.reads.add(f"{root}.{name}")
+        if root == "profile":
+            computed = values.COMPUTED.get(name)
+            return Typed(computed[1] if computed else values.profile_field(name), kind)
+        readers = {"cart": values.cart_field, "customer": values.attribute}
+        readers |= {"event": values.event_field, "entry": values.entry_field}
+        reader = readers.get(root)
+        return Typed(reader(name) if reader else values.kept_field(root, name), kind)
+
+    def _index(self, node: Node) -> Typed:
+        target, index = (self.compile(part) for part in node.parts)
+        if target.type.kind not in {"list", "map", "dyn"}:
+            raise ExpressionError(f"a {target.type} has no [ ]", node.offset)
+
+        def call(env: Env) -> Any:
+            held, at = target.call(env), index.call(env)
+            if isinstance(at, int) and at < 0:
+                raise Missing("index")
+            try:
+                return held[at]
+            except (KeyError, IndexError, TypeError):
+                raise Missing("index") from None
+
+        return Typed(call, target.type.element or DYN)
+
+    def _list(self, node: Node) -> Typed:
+        items = [self.compile(part) for part in node.parts]
+        calls = [item.call for item in items]
+        return Typed(lambda env: [call(env) for call in calls], Type("list", items[0].type if items else DYN))
+
+    def _map(self, node: Node) -> Typed:
+        parts = [self.compile(part) for part in node.parts]
+        pairs = [(key.call, value.call) for key, value in zip(parts[::2], parts[1::2], strict=True)]
+        return Typed(lambda env: {key(env): value(env) for key, value in pairs}, Type("map", DYN))
+
+    def _not(self, node: Node) -> Typed:
+        inner = self._condition(node.parts[0])
+        return Typed(lambda env: not inner(env), BOOL)
+
+    def _minus(self, node: Node) -> Typed:
+        inner = self.compile(node.parts[0])
+        if inner.type.kind not in {"int", "double", "money", "duration", "dyn"}:
+            raise ExpressionError(f"'-' of a {inner.type}", node.offset)
+        text = f"-{inner.literal}" if inner.literal else None
+        return Typed(lambda env: -inner.call(env), inner.type, text)
+
+    def _condition(self, node: Node) -> Call:
+        inner = self.compile(node)
+        if inner.type.kind not in {"bool", "dyn"}:
+            raise ExpressionError(f"a condition is needed here, this is a {inner.type}", node.offset)
+        return inner.call
+
+    def _and(self, node: Node) -> Typed:
+        left, right = (self._condition(part) for part in node.parts)
+
+        def call(env: Env) -> bool:
+            try:
+                decided = left(env)
+            except Missing:
+                # CEL: an error on one side is absorbed if the other side decides.
+                if right(env) is False:
+                    return False
+                raise
+            return right(env) if decided else False
+
+        return Typed(call, BOOL)
+
+    def _or(self, node: Node) -> Typed:
+        left, right = (self._condition(part) for part in node.parts)
+
+        def call(env: Env) -> bool:
+            try:
+                decided = left(env)
+            except Missing:
+                if right(env) is True:
+                    return True
+                raise
+            return True if decided else right(env)
+
+        return Typed(call, BOOL)
+
+    def _ternary(self, node: Node) -> Typed:
+        test = self._condition(node.parts[0])
+        then, other = self.compile(node.parts[1]), self.compile(node.parts[2])
+        kind = then.type if then.type == other.type else DYN
+        return Typed(lambda env: then.call(env) if test(env) else other.call(env), kind)
+
+    def _binary(self, node: Node) -> Typed:
+        left, right = (self.compile(part) for part in node.parts)
+        if node.value == "in":
+            if right.type.kind not in {"list", "map", "dyn"}:
+                raise ExpressionError(f"'in' needs a list or a map, not a {right.type}", node.offset)
+            return Typed(lambda env: left.call(env) in right.call(env), BOOL)
+        if node.value in COMPARE:
+            return self._compare(node, left, right)
+        return arithmetic(node, left, right)
+
+    def _compare(self, node: Node, left: Typed, right: Typed) -> Typed:
+        left, right = self._same_unit(left, right), self._same_unit(right, left)
+        kinds = {left.type.kind, right.type.kind}
+        comparable = len(kinds) == 1 or kinds <= NUMBERS or "dyn" in kinds or "null" in kinds
+        ordered = node.value in {"==", "!="} or kinds <= ORDERED | {"dyn"}
+        if not comparable or not ordered:
+            raise ExpressionError(f"{left.type} {node.value} {right.type} cannot be compared", node.offset)
+        compare, one, other = COMPARE[node.value], left.call, right.call
+
+        def call(env: Env) -> bool:
+            try:
+                return compare(one(env), other(env))
+            except TypeError:
+                raise Missing("types") from None
+
+        return Typed(call, BOOL)
+
+    def _same_unit(self, one: Typed, other: Typed) -> Typed:
+        """Scale a plain number that stands beside money to minor units, exactly."""
+        if other.type.kind != "money" or one.type.kind not in NUMBERS:
+            return one
+        digits = exponent(self.scope.currency)
+        if one.literal is not None:
+            scaled = Decimal(one.literal).scaleb(digits)
+            exact = int(scaled) if scaled == scaled.to_integral_value() else scaled
+            return Typed(lambda env: exact, MONEY)
+        factor = 10**digits
+        return Typed(lambda env: Decimal(str(one.call(env))) * factor, MONEY)
+
+    def _method(self, node: Node) -> Typed:
+        from pipeline.scenario.expressions.functions import method
+
+        return method(self, node)
+
+    def _call(self, node: Node) -> Typed:
+        from pipeline.scenario.expressions.functions import function
+
+        return function(self, node)
+
+
+def arithmetic(node: Node, left: Typed, right: Typed) -> Typed:
+    """Compile + - * / % with CEL's types; money and times have their own rules."""
+    kind = _result_kind(str(node.value), left.type.kind, right.type.kind)
+    if kind is None:
+        raise ExpressionError(f"{left.type} {node.value} {right.type} has no meaning", node.offset)
+    one, other = left.call, right.call
+    whole = kind.kind in {"int", "money", "time", "duration", "dyn"}
+    plain: dict[str, Callable[[Any, Any], Any]] = {"+": operator.add, "-": operator.sub, "*": operator.mul}
+    if node.value == "/":
+        operate = values.divide if whole else operator.truediv
+    elif node.value == "%":
+        operate = values.remainder
+    else:
+        operate = plain[str(node.value)]
+
+    def call(env: Env) -> Any:
+        try:
+            found = operate(one(env), other(env))
+        except (ZeroDivisionError, TypeError, OverflowError):
+            raise Missing("arithmetic") from None
+        return values.in_range(found) if isinstance(found, int) else found
+
+    return Typed(call, kind)
+
+
+def _result_kind(sign: str, left: str, right: str) -> Type | None:
+    if "dyn" in {left, right}:
+        return DYN
+    sums = {
+        ("int", "int"): INT, ("double", "double"): DOUBLE, ("money", "money"): MONEY,
+        ("duration", "duration"): DURATION,
+    }  # fmt: skip
+    if sign in {"+", "-"}:
+        moved = {("time", "duration"): TIME, ("duration", "time"): TIME if sign == "+" else None}
+        if sign == "-":
+            moved[("time", "time")] = DURATION
+        if sign == "+" and left == right and left in {"string", "list"}:
+            return STRING if left == "string" else Type("list", DYN)
+        return sums.get((left, right)) or moved.get((left, right))
+    if sign == "*":
+        pairs = {("int", "int"): INT, ("double", "double"): DOUBLE, ("money", "int"): MONEY, ("int", "money"): MONEY}
+        return pairs.get((left, right))
+    pairs = {("int", "int"): INT, ("money", "int"): MONEY}
+    if sign == "/":
+        pairs |= {("double", "double"): DOUBLE, ("money", "money"): INT, ("duration", "duration"): INT}
+    return pairs.get((left, right))
+
+
+def _field_type(target: Type, node: Node, root: str = "") -> Type:
+    name = str(node.value)
+    if target.kind == "dyn":
+        return DYN
+    if target.kind == "map":
+        return target.element or DYN
+    if target.kind != "object":
+        raise ExpressionError(f"a {target} has no field {name!r}", node.offset)
+    if name not in target.fields:
+        place = f"{root}." if root else ""
+        raise ExpressionError(f"unknown field {place}{name}{nearest(name, target.fields, place)}", node.offset)
+    return target.fields[name]
+
+
+def _first(scope: Scope, root: str) -> str:
+    return next(iter(scope.roots[root].fields), "field")
+
+
+def nearest(name: str, known: Any, prefix: str = "") -> str:
+    """Return "; did you mean X?" for the nearest right name, or nothing."""
+    found = get_close_matches(name, list(known), n=1)
+    return f"; did you mean {prefix}{found[0]}?" if found else ""
+
+
+def compile_expression(text: str, scope: Scope, *, condition: bool = False) -> Expr:
+    """Compile a text; ExpressionError says what is wrong and where. A condition must be a bool."""
+    tree = parse(text)
+    compiler = Compiler(scope)
+    typed = compiler.compile(tree)
+    if condition and typed.type.kind not in {"bool", "dyn"}:
+        raise ExpressionError(f"a condition is needed here, this is a {typed.type}", 0)
+    return Expr(source=text, call=typed.call, reads=frozenset(compiler.reads))

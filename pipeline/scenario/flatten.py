@@ -1,0 +1,159 @@
+"""A scenario's nested steps to a flat program: every op names the index that follows it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from models.scenario import (
+    BranchStep,
+    ExitStep,
+    ScenarioSpec,
+    SendStep,
+    SplitStep,
+    Step,
+    WaitForStep,
+    WaitStep,
+)
+from pipeline.durations import parse_duration
+from pipeline.engine.plan import Alternative, Branch, Done, Exit, Op, Send, Split, Wait, WaitFor
+from pipeline.scenario.reading import Reader
+
+SHARES = 10_000
+Path = tuple[str | int, ...]
+
+
+class Flattener:
+    """Compiles the steps of one scenario, the last first, so that each op knows what follows it."""
+
+    def __init__(self, spec: ScenarioSpec, reader: Reader):
+        self.spec = spec
+        self.reader = reader
+        self.program: list[Op] = []
+        self.names: dict[str, Path] = {}
+
+    def run(self) -> tuple[Op, ...]:
+        """Return the program; it begins at index 0."""
+        end = self._add(Done())
+        first = self._steps(self.spec.steps, ("steps",), end)
+        # Indices were given from the end; turn them round, so that the first step stands at 0.
+        last = len(self.program) - 1
+        turned = [_renumbered(op, last) for op in reversed(self.program)]
+        assert first == last, "the first step was compiled last"
+        return tuple(turned)
+
+    def _add(self, op: Op) -> int:
+        self.program.append(op)
+        return len(self.program) - 1
+
+    def _steps(self, steps: Sequence[Step], path: Path, then: int) -> int:
+        for index in range(len(steps) - 1, -1, -1):
+            then = self._step(steps[index], (*path, index), then)
+        return then
+
+    def _step(self, step: Any, path: Path, then: int) -> int:
+        match step:
+            case WaitStep():
+                return self._wait(step, path, then)
+            case WaitForStep():
+                return self._wait_for(step, path, then)
+            case SendStep():
+                return self._send(step, path, then)
+            case BranchStep():
+                return self._branch(step, path, then)
+            case SplitStep():
+                return self._split(step, path, then)
+            case ExitStep():
+                return self._add(Exit(step.exit))
+        raise AssertionError(f"a step of an unknown kind at {path}")
+
+    def _wait(self, step: WaitStep, path: Path, then: int) -> int:
+        if step.restart_on is not None:
+            self.reader.event_type(step.restart_on, (*path, "restart_on"))
+        at_most = parse_duration(step.at_most) if step.at_most else None
+        return self._add(Wait(parse_duration(step.wait), then, step.restart_on, at_most, step.wait))
+
+    def _wait_for(self, step: WaitForStep, path: Path, then: int) -> int:
+        alternatives = []
+        for index, one in enumerate(step.wait_for):
+            at = (*path, "wait_for", index)
+            if one.on is not None:
+                self.reader.event_type(one.on, (*at, "on"))
+            if one.keep_as is not None and one.on is not None:
+                self.reader.name_event(one.keep_as, one.on, (*at, "as"))
+            alternatives.append(
+                Alternative(
+                    goto=self._steps(one.then, (*at, "then"), then),
+                    on=one.on,
+                    where=self.reader.condition(one.where, (*at, "where"), one.on),
+                    when=self.reader.condition(one.when, (*at, "when")),
+                    of=one.of,
+                    keep_as=one.keep_as,
+                )
+            )
+        otherwise = self._steps(step.otherwise, (*path, "otherwise"), then)
+        at_most = parse_duration(step.at_most) if step.at_most else None
+        label = " | ".join(one.on or one.when or "" for one in step.wait_for)
+        return self._add(WaitFor(tuple(alternatives), otherwise, at_most, step.since == "entry", label))
+
+    def _send(self, step: SendStep, path: Path, then: int) -> int:
+        self._name(step.send, (*path, "send"))
+        template = step.template or f"{self.spec.scenario}/{step.send}"
+        channels = tuple(step.channels) or (step.channel or "email",)
+        if "email" in channels:
+            self.reader.template(template, (*path, "template" if step.template else "send"))
+        data = [(name, self.reader.value(text, (*path, "with", name))) for name, text in step.data.items()]
+        return self._add(
+            Send(
+                name=step.send,
+                channels=channels,
+                template=template,
+                purpose=step.purpose or self.spec.purpose,
+                next=then,
+                data=tuple((name, expression) for name, expression in data if expression is not None),
+                valid_for_ms=parse_duration(step.valid_for),
+                if_capped=step.if_capped,
+                repeat_unknown=step.repeat_unknown,
+            )
+        )
+
+    def _branch(self, step: BranchStep, path: Path, then: int) -> int:
+        arms: list[tuple[Any, int]] = []
+        for index, arm in enumerate(step.branch):
+            at = (*path, "branch", index)
+            if arm.otherwise is not None and index != len(step.branch) - 1:
+                self.reader.fault((*at, "otherwise"), "`otherwise` is the last arm: what follows it is never reached")
+            name = "then" if arm.otherwise is None else "otherwise"
+            goto = self._steps(arm.then if arm.otherwise is None else arm.otherwise, (*at, name), then)
+            arms.append((self.reader.condition(arm.when, (*at, "when")), goto))
+        return self._add(Branch(tuple(arms), then))
+
+    def _split(self, step: SplitStep, path: Path, then: int) -> int:
+        self._name(step.split, (*path, "split"))
+        arms = []
+        for index, one in enumerate(step.paths):
+            goto = self._steps(one.then, (*path, "paths", index, "then"), then)
+            arms.append((one.name, round(float(one.share[:-1]) * 100), goto))
+        if sum(share for _, share, _ in arms) != SHARES:
+            self.reader.fault((*path, "paths"), "the shares do not sum to 100%")
+        return self._add(Split(step.split, tuple(arms)))
+
+    def _name(self, name: str, path: Path) -> None:
+        if name in self.names:
+            self.reader.fault(path, f"the name {name!r} stands twice: names of sends and splits are unique in a file")
+        self.names[name] = path
+
+
+def _renumbered(op: Op, last: int) -> Op:
+    from dataclasses import replace
+
+    match op:
+        case Wait() | Send():
+            return replace(op, next=last - op.next)
+        case WaitFor():
+            ways = tuple(replace(one, goto=last - one.goto) for one in op.alternatives)
+            return replace(op, alternatives=ways, otherwise=last - op.otherwise)
+        case Branch():
+            return replace(op, arms=tuple((when, last - goto) for when, goto in op.arms), next=last - op.next)
+        case Split():
+            return replace(op, arms=tuple((name, share, last - goto) for name, share, goto in op.arms))
+        case _:
+            return op

@@ -1,0 +1,86 @@
+"""Compiles the expressions of one scenario file, and notes what each reads and where each fault stands."""
+
+from collections.abc import Mapping
+
+from models.settings import SettingsSpec
+from pipeline.engine.env import Expr
+from pipeline.errors import Problem
+from pipeline.scenario.expressions.compile import compile_expression, nearest
+from pipeline.scenario.expressions.parse import ExpressionError
+from pipeline.scenario.expressions.types import Type
+from pipeline.scenario.scope import base_roots, event_types, scope_with, union
+from pipeline.yaml_places import Places
+
+Path = tuple[str | int, ...]
+
+
+class Reader:
+    """The expressions of one file: compiled in their scope, faults collected, fields that they read noted."""
+
+    def __init__(self, settings: SettingsSpec, places: Places, templates: Mapping[str, str], entries: list[str]):
+        self.settings = settings
+        self.places = places
+        self.templates = templates
+        self.problems: list[Problem] = []
+        self.types = event_types(settings)
+        self.roots = base_roots(settings)
+        self.entry = union(self.types[name] for name in entries if name in self.types)
+        self.named: dict[str, Type] = {}
+        self.entry_fields: set[str] = set()
+        self.event_fields: dict[str, set[str]] = {}
+
+    def fault(self, path: Path, message: str, offset: int = 0) -> None:
+        """Note a fault at a place."""
+        self.problems.append(self.places.problem(path, message, offset=offset))
+
+    def event_type(self, name: str, path: Path) -> None:
+        """Note that the scenario looks at events of a type; a type that nobody knows is a fault."""
+        if name not in self.types:
+            self.fault(path, f"unknown event {name!r}{nearest(name, self.types)}")
+        self.event_fields.setdefault(name, set())
+        if name.startswith("message_"):
+            self.event_fields[name].add("command_id")
+
+    def name_event(self, name: str, event: str, path: Path) -> None:
+        """Let later expressions name an event kept by `as`, and keep all its fields."""
+        if name in self.roots or name in {"event", "entry", "now"} or name in self.named:
+            self.fault(path, f"the name {name!r} is taken")
+        kind = self.types.get(event, Type("object"))
+        self.named[name] = kind
+        self.event_fields.setdefault(event, set()).update(kind.fields)
+
+    def condition(self, text: str | None, path: Path, event: str | None = None) -> Expr | None:
+        """Compile a condition; None for none."""
+        return None if text is None else self._compile(text, path, event, condition=True)
+
+    def value(self, text: str, path: Path, event: str | None = None) -> Expr | None:
+        """Compile an expression of any type; None where it is refused."""
+        return self._compile(text, path, event, condition=False)
+
+    def _compile(self, text: str, path: Path, event: str | None, *, condition: bool) -> Expr | None:
+        more = {**self.named, "entry": self.entry}
+        if event is not None and event in self.types:
+            more["event"] = self.types[event]
+        try:
+            compiled = compile_expression(text, scope_with(self.settings, self.roots, **more), condition=condition)
+        except ExpressionError as error:
+            self.fault(path, error.message, error.offset)
+            return None
+        self._note(compiled, event)
+        return compiled
+
+    def _note(self, compiled: Expr, event: str | None) -> None:
+        for read in compiled.reads:
+            root, _, name = read.partition(".")
+            if root == "entry":
+                self.entry_fields.add(name)
+            elif root == "event" and event is not None:
+                self.event_fields.setdefault(event, set()).add(name)
+
+    def template(self, name: str, path: Path) -> None:
+        """Check that a template has its two parts in the store's language."""
+        for kind in ("html", "txt"):
+            wanted = f"{name}.{self.settings.language}.{kind}"
+            if wanted not in self.templates and f"{name}.en.{kind}" not in self.templates:
+                have = [one for one in self.templates if one.endswith(kind)]
+                self.fault(path, f"the template {wanted} is missing{nearest(wanted, have)}")
