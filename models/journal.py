@@ -9,7 +9,8 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_fi
     """Source partition `source[partition]` has been forwarded up to a time.
 
     Covers the offsets `first <= offset < next` of the epoch, which gave `events` events to this journal partition;
-    no event of that source partition with `arrived_at < before` (UTC milliseconds) is still to come.
+    no event of that source partition with `arrived_at < before` (UTC milliseconds) is still to come;
+    `upto` is that time before the source's delay is taken off.
     A `first` beyond what the reader has seen means missing events.
     """
 
@@ -20,6 +21,7 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_fi
     next: int
     events: int = 0
     before: int
+    upto: int = 0
 
 
 class PlanActivated(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="plan"):

@@ -20,6 +20,7 @@ class SourceProgress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     index: int = -1
     covered: int = 0
     before: int = 0
+    upto: int = 0  # the newest tick's arrival time before `delay` is taken off
     state: str = "live"
     feedback: bool = False
 
@@ -54,6 +55,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     watermark: int = 0
     applied_until: int = 0
     plan: str = ""
+    plans: tuple[str, ...] = ()  # earlier plans, whose versions somebody may be inside
+    activated: dict[str, int] = {}  # scenario -> when it first became live
     activated_at: int = 0
     pass_cursor: str | None = None
     sources: tuple[SourceProgress, ...] = ()

@@ -46,6 +46,7 @@ class IngestState(msgspec.Struct, kw_only=True, omit_defaults=True):
     records: int = 0
     events: int = 0
     dead: int = 0
+    fed_back: int = 0  # events that came back from behind the engine
     joined: bool = False
 
 

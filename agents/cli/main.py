@@ -1,0 +1,72 @@
+"""The command `parcours`."""
+
+import sys
+
+import click
+
+from pipeline.errors import ParcoursError
+
+COMMANDS = {
+    "run": "agents.cli.run:run",
+    "check": "agents.cli.plans:check",
+    "test": "agents.cli.plans:test",
+    "commands": "agents.cli.read:commands",
+    "decisions": "agents.cli.read:decisions",
+    "receipts": "agents.cli.read:receipts",
+    "deadletters": "agents.cli.read:deadletters",
+    "customer": "agents.cli.read:customer",
+    "ledger": "agents.cli.read:ledger",
+    "advance": "agents.cli.cluster:advance",
+    "apply": "agents.cli.cluster:apply",
+    "topics": "agents.cli.cluster:topics",
+    "kafka": "agents.cli.cluster:kafka",
+    "produce": "agents.cli.cluster:produce",
+    "worker": "agents.cli.worker:worker",
+    "help": "agents.cli.which:which",
+}
+
+
+class Lazy(click.Group):
+    """Imports a command's module only when it is called: `parcours --help` is quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of a first day's work."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        import importlib
+
+        place = COMMANDS.get(cmd_name)
+        if place is None:
+            return None
+        module, _, name = place.partition(":")
+        found: click.Command = getattr(importlib.import_module(module), name)
+        return found
+
+
+@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="parcours")
+def parcours() -> None:
+    """Customer journeys on a store's event log: the right message, once, with its reason."""
+
+
+def main() -> None:
+    """Run the command; exit 0 done, 1 a failure of the run, 2 wrong use."""
+    try:
+        code = parcours.main(standalone_mode=False)
+    except click.ClickException as error:
+        click.echo(f"parcours: {error.format_message()}", err=True)
+        sys.exit(2 if isinstance(error, click.UsageError) else 1)
+    except click.Abort:
+        sys.exit(1)
+    except ParcoursError as error:
+        click.echo(f"parcours: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.exit(1)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""One embedded run: puts inputs, plan, provider and console together, and drives the pipeline."""
+
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from agents.senders.email_smtp import Smtp
+from agents.senders.outbox import Outbox
+from pipeline.errors import UsageError
+from pipeline.intake.files import FileSource
+from pipeline.intake.mapper import Mapper, validator_for
+from pipeline.intake.mapping import load_mapping
+from pipeline.journal.records_clock import IngestState, Input, SourcePosition
+from pipeline.runtime.embedded import EmbeddedOptions, EmbeddedPipeline
+from pipeline.runtime.summary import summary
+from pipeline.scenario.compile import compile_plan, read_settings
+from pipeline.scenario.sources import PlanSources, read_sources
+from pipeline.sending.outcome import Provider
+
+IDLE_S = 0.05
+
+
+@dataclass
+class Session:
+    """The options of a run, checked before anything starts."""
+
+    data: Path
+    files: list[Path]
+    mappings: list[str]
+    plan: Path
+    speed: float | None
+    until_end: bool
+    advance_ms: int
+    overrides: dict[str, str]
+    send: bool
+    shop: bool
+    console_port: int | None
+
+    def run(self, stop: threading.Event) -> str:
+        """Run until the end or the stop; return the sentence that says what became of what was due."""
+        if len(self.files) != len(self.mappings):
+            raise UsageError("every --input needs its --mapping, in the same order")
+        if not self.files and not self.shop:
+            raise UsageError("nothing to read: name an --input and its --mapping, or --shop for a simulated one")
+        plan = read_sources(self.plan, self.overrides)
+        compile_plan(plan)
+        sources = self._sources()
+        mappers = self._mappers(plan)
+        options = EmbeddedOptions(
+            data=self.data,
+            plan=plan,
+            inputs=lambda state: self._inputs(state, sources, mappers),
+            provider=self._provider(plan),
+            speed=self.speed,
+            until_end=self.until_end,
+            advance_ms=self.advance_ms,
+        )
+        with ExitStack() as stack:
+            pipeline = EmbeddedPipeline.open(options)
+            stack.callback(pipeline.close)
+            if self.console_port is not None:
+                self._console(stack)
+            self._drive(pipeline, sources, stop)
+            return summary(pipeline.folder, stopped=stop.is_set())
+
+    def _console(self, stack: ExitStack) -> None:
+        from agents.console.serve import serve_in_thread
+
+        assert self.console_port is not None
+        url, close = serve_in_thread(self.data, self.console_port)
+        stack.callback(close)
+        print(f"console: {url}", file=sys.stderr, flush=True)
+
+    def _sources(self) -> list[FileSource]:
+        found: list[FileSource] = []
+        for path, mapping in zip(self.files, self.mappings, strict=True):
+            name = load_mapping(mapping).source or path.name.split(".")[0]
+            if any(one.source == name for one in found):
+                raise UsageError(f"two inputs are named {name}: put one after the other in two runs, or in one file")
+            found.append(FileSource(path, name))
+        return found
+
+    def _mappers(self, plan: PlanSources) -> list[Mapper]:
+        settings = read_settings(plan)
+        validator = validator_for(settings.store.currency, settings.events)
+        pairs = zip(self._sources(), self.mappings, strict=True)
+        return [Mapper(load_mapping(mapping), source.source, validator) for source, mapping in pairs]
+
+    def _inputs(self, state: IngestState, sources: list[FileSource], mappers: list[Mapper]) -> list[Input]:
+        found = []
+        for source, mapper in zip(sources, mappers, strict=True):
+            start = state.positions.get(f"{source.source}/0", SourcePosition()).first
+            found.append(Input(source=source.source, partition=0, records=source.read(start), mapper=mapper))
+        if self.shop:
+            from agents.shop.source import shop_input
+
+            found.append(shop_input(state, self.data))
+        return found
+
+    def _provider(self, plan: PlanSources) -> Callable[[Path], Provider]:
+        if not self.send:
+            return lambda data: Outbox(data / "outbox")
+        smtp = read_settings(plan).senders.email.smtp
+        return lambda data: Smtp(smtp.url, starttls=smtp.starttls)
+
+    def _drive(self, pipeline: EmbeddedPipeline, sources: list[FileSource], stop: threading.Event) -> None:
+        bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            disable=not sys.stderr.isatty() or not sources,
+        )
+        with bars:
+            task = bars.add_task("bytes read", total=sum(one.bytes_total for one in sources))
+            while not stop.is_set():
+                busy = pipeline.step()
+                bars.update(task, completed=sum(one.bytes_read for one in sources))
+                if pipeline.ended and not busy:
+                    if self.until_end:
+                        pipeline.finish()
+                        return
+                    # Without --until-end the run stays, with its console, until it is stopped.
+                if not busy:
+                    stop.wait(IDLE_S)

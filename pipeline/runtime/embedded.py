@@ -1,0 +1,264 @@
+"""The embedded host: all stages in one process on one RocksDB, crash-safe at any moment.
+
+The schedule is strict, and every stage goes on from its own durable progress, so that a run that was killed and
+restarted gives byte for byte what an undisturbed one gives:
+  1. ingest takes the next slice of source records; journal, dead letters and positions are one write batch;
+  2. journeys read the journal to its end and fire what is due, a commit a message;
+  3. the sender carries out what stands on `delivery`;
+  4. receipts and forwarded events go back into the journal as one message, and 2 to 4 are repeated until all is quiet.
+A restart begins at 2. A slice is a fixed count of source records from the last slice's end, whatever the speed: a pace
+only decides when the next slice is taken.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+from rocksdict import WriteBatch
+
+from models.event import Event, Position
+from models.ids import digest
+from models.journal import Bundle, Entry, JournalMessage, PlanActivated, SourceChanged
+from models.progress import Progress
+from models.receipt import Receipt
+from pipeline.errors import RunError
+from pipeline.intake.feedback import FORWARDS, RECEIPTS, event_of_receipt, forwarded
+from pipeline.journal.codec import decode, encode
+from pipeline.journal.records_clock import MERGED, IngestState, Input, RecordsIngest, Slice
+from pipeline.runtime.batch import Batch
+from pipeline.runtime.carry import EmbeddedSender
+from pipeline.runtime.folder import STREAMS, Folder, meta_key, stream_key
+from pipeline.runtime.partition import PartitionRuntime
+from pipeline.runtime.plans import PlanBook
+from pipeline.scenario.sources import PlanSources
+from pipeline.sending.outcome import Provider
+from pipeline.sending.render import Renderer
+from pipeline.sending.stage import SenderStage
+from pipeline.store.rocks import RocksState
+
+SLICE_RECORDS = 500
+FEEDBACK_MAX = 500
+WRITER = "embedded"
+_json = msgspec.json.Encoder().encode
+_state_decoder = msgspec.json.Decoder(IngestState)
+_receipt_decoder = msgspec.json.Decoder(Receipt)
+_event_decoder = msgspec.json.Decoder(Event)
+
+
+class Feedback(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """How far receipts and forwards have gone back into the journal."""
+
+    receipts: int = 0
+    forwards: int = 0
+
+
+@dataclass
+class EmbeddedOptions:
+    """What a run is made of. `inputs` are opened by the caller; `speed` None is as fast as it goes, else a factor."""
+
+    data: Path
+    plan: PlanSources
+    inputs: Callable[[IngestState], list[Input]]
+    provider: Callable[[Path], Provider]
+    speed: float | None = None
+    until_end: bool = False
+    advance_ms: int = 0
+
+
+@dataclass
+class Pace:
+    """Holds log time back to `speed` times the wall clock from its first moment on."""
+
+    speed: float
+    began: float = field(default_factory=time.monotonic)
+    first: int | None = None
+
+    def until(self, next_time: int | None) -> int | None:
+        """Return the log time (UTC ms) up to which records may be taken now."""
+        if next_time is None:
+            return None
+        if self.first is None:
+            self.first = next_time
+        return self.first + round((time.monotonic() - self.began) * 1000 * self.speed)
+
+
+class EmbeddedPipeline:
+    """All stages over one data folder."""
+
+    def __init__(self, options: EmbeddedOptions, folder: Folder):
+        self.options = options
+        self.folder = folder
+        raw = folder.get("ingest")
+        self.ingest_state = _state_decoder.decode(raw) if raw else IngestState()
+        raw = folder.get("feedback")
+        self.feedback = msgspec.json.decode(raw, type=Feedback) if raw else Feedback()
+        self._renderers: dict[str, Renderer] = {}
+        self._store = RocksState(folder.db)
+        self._ends = {name: folder.end(name) for name in STREAMS if name != RECEIPTS}
+        stage = SenderStage("email", options.provider(options.data), self._renderer)
+        self._sender = EmbeddedSender(folder, {"email": stage})
+        self._activate()
+        self.partition = PartitionRuntime(self._progress(), self._store, PlanBook(self._sources))
+        self._settle()
+        self.ingest = RecordsIngest(options.inputs(self.ingest_state), 1, self.ingest_state)
+        self._pace = Pace(options.speed) if options.speed else None
+
+    @classmethod
+    def open(cls, options: EmbeddedOptions) -> "EmbeddedPipeline":
+        """Open the data folder and finish what a stop or crash left; DataFolderError where it is not ours."""
+        folder = Folder(options.data)
+        try:
+            return cls(options, folder)
+        except BaseException:
+            folder.close()
+            raise
+
+    def _progress(self) -> Progress:
+        found = self._store.progress()
+        if found is not None:
+            return found
+        lineage = digest("lineage", str(self.options.data), str(time.time_ns()))
+        return Progress(journal="embedded", partitions=1, partition=0, lineage=lineage)
+
+    def _sources(self, name: str) -> PlanSources | None:
+        raw = self.folder.get(f"plan/{name}")
+        return None if raw is None else PlanSources.decode(raw)
+
+    def _renderer(self, name: str) -> Renderer:
+        if name not in self._renderers:
+            sources = self._sources(name)
+            if sources is None:
+                raise RunError(f"the plan {name} is not stored")
+            self._renderers[name] = Renderer(sources)
+        return self._renderers[name]
+
+    def _activate(self) -> None:
+        """Write the sources' join and the plan's activation where they are new; the plan is stored first."""
+        plan = self.options.plan
+        entries: list[Entry] = []
+        if not self.ingest_state.joined:
+            entries.append(SourceChanged(id="join", change="join", source=MERGED))
+            for name in (RECEIPTS, FORWARDS):
+                entries.append(SourceChanged(id=f"join {name}", change="join", source=name, feedback=True))
+        live = self.folder.get("plan")
+        if live is None or live.decode() != plan.hash:
+            # The first plan is live from the beginning of time: history is judged by it.
+            at = 0 if live is None else self.ingest_state.time
+            name = digest("activate", plan.hash, str(self._ends["journal"]))
+            entries.append(PlanActivated(id=name, plan=plan.hash, at=at))
+        if not entries:
+            return
+        batch = WriteBatch(raw_mode=True)
+        batch.put(meta_key(f"plan/{plan.hash}"), plan.encode())
+        batch.put(meta_key("plan"), plan.hash.encode())
+        self.ingest_state.joined = True
+        self._journal(batch, entries)
+        batch.put(meta_key("ingest"), _json(self.ingest_state))
+        self.folder.write(batch)
+
+    def _journal(self, batch: WriteBatch, entries: list[Entry]) -> None:
+        if entries:
+            bundle = Bundle(writer=WRITER, entries=entries)
+            batch.put(stream_key("journal", self._ends["journal"]), encode(bundle))
+            self._ends["journal"] += 1
+
+    def _append(self, batch: WriteBatch, stream: str, records: list[object]) -> None:
+        for record in records:
+            batch.put(stream_key(stream, self._ends[stream]), _json(record))
+            self._ends[stream] += 1
+
+    def step(self) -> bool:
+        """Take one slice all the way through; False when there is nothing to do now."""
+        until = self._pace.until(self.ingest.next_time) if self._pace else None
+        slice_ = self.ingest.step(SLICE_RECORDS, until)
+        if not slice_.records and not slice_.dead_letters:
+            return False
+        if self._pace and not any(slice_.entries):
+            slice_ = self._with_tick(slice_)
+        self._write(slice_, WriteBatch(raw_mode=True))
+        self._settle()
+        return True
+
+    def _with_tick(self, slice_: Slice) -> Slice:
+        ticks = self.ingest.tick_all()
+        return Slice(entries=ticks.entries, dead_letters=slice_.dead_letters, records=slice_.records)
+
+    @property
+    def ended(self) -> bool:
+        """Say whether every input is read."""
+        return self.ingest.next_time is None
+
+    def finish(self) -> None:
+        """Close the history: move the watermark on past the last event, and let every due timer fire."""
+        last = self.ingest_state.time
+        raw = self.folder.get("finished")
+        if raw is not None and int(raw) == last:
+            return
+        closing = self.ingest.advance(last + self.options.advance_ms)
+        batch = WriteBatch(raw_mode=True)
+        batch.put(meta_key("finished"), str(self.ingest_state.time).encode())
+        self._write(closing, batch)
+        self._settle()
+
+    def _write(self, slice_: Slice, batch: WriteBatch) -> None:
+        self._journal(batch, slice_.entries[0])
+        self._append(batch, "dead-letters", list(slice_.dead_letters))
+        batch.put(meta_key("ingest"), _json(self.ingest_state))
+        self.folder.write(batch)
+
+    def _settle(self) -> None:
+        """Stages 2 to 4 until all is quiet."""
+        while True:
+            self._read_journal()
+            self._sender.carry_out()
+            if not self._feed_back():
+                return
+
+    def _read_journal(self) -> None:
+        for offset, raw in self.folder.scan("journal", self.partition.progress.next_offset):
+            bundle = decode(raw)
+            self.partition.read(JournalMessage(offset=offset, appended_at=0, bundle=bundle))
+            self.partition.drain_all()
+            self._commit(self.partition.take())
+
+    def _commit(self, taken: Batch) -> None:
+        batch = WriteBatch(raw_mode=True)
+        self._append(batch, "delivery", [*taken.commands, *([taken.mark] if taken.mark else [])])
+        self._append(batch, "cancels", list(taken.cancels))
+        self._append(batch, "decisions", list(taken.decisions))
+        self._append(batch, "forwards", list(taken.forwards))
+        self._append(batch, "dead-letters", list(taken.dead_letters))
+        self._store.write(taken, batch)
+        self.folder.write(batch)
+        self.partition.committed()
+
+    def _feed_back(self) -> bool:
+        """Put the next receipts and forwarded events into the journal; False when there are none."""
+        entries: list[Entry] = []
+        read = 0
+        for offset, raw in self.folder.scan(RECEIPTS, self.feedback.receipts):
+            event = event_of_receipt(_receipt_decoder.decode(raw), Position(RECEIPTS, 0, 0, offset))
+            self.feedback.receipts, read = offset + 1, read + 1
+            if event is not None:
+                entries.append(event)
+            if read >= FEEDBACK_MAX:
+                break
+        for offset, raw in self.folder.scan(FORWARDS, self.feedback.forwards):
+            entries.append(forwarded(_event_decoder.decode(raw), Position(FORWARDS, 0, 0, offset)))
+            self.feedback.forwards, read = offset + 1, read + 1
+        if not read:
+            return False
+        batch = WriteBatch(raw_mode=True)
+        self._journal(batch, entries)
+        batch.put(meta_key("feedback"), _json(self.feedback))
+        self.ingest_state.fed_back += len(entries)
+        batch.put(meta_key("ingest"), _json(self.ingest_state))
+        self.folder.write(batch)
+        return True
+
+    def close(self) -> None:
+        """Close everything; what was done is done."""
+        self._sender.close()
+        self.folder.close()

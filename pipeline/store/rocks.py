@@ -1,0 +1,233 @@
+"""Customers and timers of one journal partition on RocksDB.
+
+Keys of the state begin with the codec's type byte; the timer index has keys t + due (8 bytes, big endian) + customer.
+Each customer has one live index entry, whose due time is kept in memory for those who are cached and in the value
+under d + customer for all; it may be earlier than the true due time (a wake-up that finds nothing due rewrites only the
+index), so that a timer which moves with every page view costs no index write.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, WriteBatch
+
+from models.customer import Customer
+from models.progress import Progress
+from pipeline.engine.api import next_due
+from pipeline.runtime.batch import Batch
+from pipeline.store.codec import (
+    HOT,
+    PROGRESS,
+    cold_key,
+    decode_customer,
+    decode_progress,
+    encode_cold,
+    encode_hot,
+    encode_progress,
+    hot_key,
+)
+
+TIMER, DUE = b"t", b"d"
+CACHED_MAX = 20_000
+CACHE_BYTES = 128 * 1024 * 1024
+
+
+def options(cache: Cache | None = None) -> Options:
+    """Return the settings that the measured store had: raw bytes, bloom filter, lz4, small memtables."""
+    found = Options(raw_mode=True)
+    found.create_if_missing(True)
+    found.set_write_buffer_size(16 * 1024 * 1024)
+    found.set_max_write_buffer_number(3)
+    found.set_compression_type(DBCompressionType.lz4())
+    table = BlockBasedOptions()
+    table.set_bloom_filter(10, False)
+    table.set_block_cache(cache or Cache(CACHE_BYTES))
+    found.set_block_based_table_factory(table)
+    found.set_max_open_files(256)
+    return found
+
+
+def due_key(due: int, customer: str) -> bytes:
+    """Return the timer index's key."""
+    return TIMER + due.to_bytes(8, "big") + customer.encode()
+
+
+class RocksState:
+    """The state part of a RocksDB: reads, and the writes that a batch adds to a `WriteBatch`."""
+
+    def __init__(self, db: Rdict):
+        self._db = db
+        # Encoded values in two generations: decoded states would cost the garbage collector more than they save.
+        self._young: dict[str, tuple[bytes, bytes | None]] = {}
+        self._old: dict[str, tuple[bytes, bytes | None]] = {}
+        self._dues: dict[str, int | None] = {}
+        self._first_due = 0  # no live index entry is before this: a seek skips the tombstones of fired timers
+
+    def get(self, customer: str) -> Customer | None:
+        """Return a customer's committed state."""
+        found = self._values(customer)
+        return None if found is None else decode_customer(customer, *found)
+
+    def _values(self, customer: str) -> tuple[bytes, bytes | None] | None:
+        found = self._young.get(customer)
+        if found is None:
+            found = self._old.pop(customer, None)
+            if found is None:
+                hot = self._db.get(hot_key(customer))
+                if hot is None:
+                    return None
+                found = (hot, self._db.get(cold_key(customer)))
+            self._cache(customer, found)
+        return found
+
+    def _cache(self, customer: str, values: tuple[bytes, bytes | None]) -> None:
+        self._young[customer] = values
+        if len(self._young) > CACHED_MAX:
+            self._old, self._young = self._young, {}
+            self._dues = {name: due for name, due in self._dues.items() if name in self._old}
+
+    def due(self, before: int, limit: int) -> list[str]:
+        """Return customers whose index entry is due before a time (UTC ms), earliest first."""
+        if before <= self._first_due:
+            return []
+        found: list[str] = []
+        rows = self._db.iter()
+        rows.seek(TIMER + self._first_due.to_bytes(8, "big"))
+        first = before
+        while rows.valid():
+            key = rows.key()
+            if key[:1] != TIMER:
+                break
+            due = int.from_bytes(key[1:9], "big")
+            if due >= before:
+                break
+            if not found:
+                first = due
+            found.append(key[9:].decode())
+            if len(found) >= limit:
+                break
+            rows.next()
+        self._first_due = first
+        return found
+
+    def customers_after(self, cursor: str | None, limit: int) -> list[str]:
+        """Return customer ids after a cursor, in the order of their bytes."""
+        rows = self._db.iter()
+        rows.seek(HOT if cursor is None else hot_key(cursor) + b"\x00")
+        found: list[str] = []
+        while rows.valid() and len(found) < limit and rows.key()[:1] == HOT:
+            found.append(rows.key()[1:].decode())
+            rows.next()
+        return found
+
+    def progress(self) -> Progress | None:
+        """Return the last committed progress record."""
+        raw = self._db.get(PROGRESS)
+        return None if raw is None else decode_progress(raw)
+
+    def write(self, batch: Batch, out: WriteBatch) -> list[tuple[bytes, bytes | None]]:
+        """Add a batch's states, index changes and progress to a write batch; return the changelog's records."""
+        changelog: list[tuple[bytes, bytes | None]] = []
+        for name, customer in batch.customers.items():
+            changelog += self._write_customer(name, customer, out)
+        progress = encode_progress(batch.progress)
+        out.put(PROGRESS, progress)
+        changelog.append((PROGRESS, progress))
+        return changelog
+
+    def changes(self, batch: Batch) -> list[tuple[bytes, bytes | None]]:
+        """Return the changelog's records of a batch: what changed of every customer, the progress record last."""
+        found: list[tuple[bytes, bytes | None]] = []
+        for name, customer in batch.customers.items():
+            if customer is None:
+                found += [(hot_key(name), None), (cold_key(name), None)]
+                continue
+            values = self._values(name)
+            cold = encode_cold(customer)
+            found.append((hot_key(name), encode_hot(customer)))
+            if values is None or values[1] != cold:
+                found.append((cold_key(name), cold))
+        found.append((PROGRESS, encode_progress(batch.progress)))
+        return found
+
+    def _write_customer(
+        self, name: str, customer: Customer | None, out: WriteBatch
+    ) -> list[tuple[bytes, bytes | None]]:
+        old = self._values(name)
+        if customer is None:
+            out.delete(hot_key(name))
+            out.delete(cold_key(name))
+            self._young.pop(name, None)
+            self._index(name, None, out)
+            return [(hot_key(name), None), (cold_key(name), None)]
+        hot, cold = encode_hot(customer), encode_cold(customer)
+        out.put(hot_key(name), hot)
+        records: list[tuple[bytes, bytes | None]] = [(hot_key(name), hot)]
+        if old is None or old[1] != cold:
+            out.put(cold_key(name), cold)
+            records.append((cold_key(name), cold))
+        self._cache(name, (hot, cold))
+        self._index(name, next_due(customer), out)
+        return records
+
+    def _indexed(self, name: str) -> int | None:
+        if name in self._dues:
+            return self._dues[name]
+        raw = self._db.get(DUE + name.encode())
+        return None if raw is None else int.from_bytes(raw, "big")
+
+    def _index(self, name: str, due: int | None, out: WriteBatch) -> None:
+        """Keep one index entry, at or before the true due time."""
+        indexed = self._indexed(name)
+        if indexed == due or (indexed is not None and due is not None and self._first_due <= indexed <= due):
+            # An entry before the true time stays: it wakes the customer once for nothing.
+            self._dues[name] = indexed
+            return
+        if indexed is not None:
+            out.delete(due_key(indexed, name))
+        if due is None:
+            out.delete(DUE + name.encode())
+        else:
+            out.put(due_key(due, name), b"")
+            out.put(DUE + name.encode(), due.to_bytes(8, "big"))
+            self._first_due = min(self._first_due, due)
+        self._dues[name] = due
+
+    def load(self, records: Iterable[tuple[bytes, bytes | None]]) -> None:
+        """Write changelog records as they are (restore); the index is made by `reindex` afterwards."""
+        out = WriteBatch(raw_mode=True)
+        for key, value in records:
+            if value is None:
+                out.delete(key)
+            else:
+                out.put(key, value)
+        self._db.write(out)
+
+    def reindex(self, names: Iterable[str]) -> None:
+        """Set the index entries of these customers right after a restore."""
+        out = WriteBatch(raw_mode=True)
+        for name in names:
+            customer = self.get(name)
+            self._index(name, next_due(customer) if customer else None, out)
+        self._db.write(out)
+        self._young, self._old, self._dues = {}, {}, {}
+        self._first_due = 0
+
+
+class RocksStore(RocksState):
+    """A RocksDB of its own for one journal partition: what a journeys worker keeps on its disk."""
+
+    def __init__(self, path: Path, cache: Cache | None = None):
+        path.mkdir(parents=True, exist_ok=True)
+        self._handle = Rdict(str(path), options(cache))
+        super().__init__(self._handle)
+
+    def apply(self, batch: Batch) -> None:
+        """Write a committed batch at once."""
+        out = WriteBatch(raw_mode=True)
+        self.write(batch, out)
+        self._handle.write(out)
+
+    def close(self) -> None:
+        """Flush and close."""
+        self._handle.close()
