@@ -7,6 +7,7 @@ from models.ids import chance, enrolment_id
 from pipeline.engine.ending import end
 from pipeline.engine.env import Missing
 from pipeline.engine.exits import exit_condition, holds, overtaken_by
+from pipeline.engine.memory import bounded
 from pipeline.engine.plan import Again, Enter, Scenario
 from pipeline.engine.work import Happening, Work
 
@@ -47,7 +48,7 @@ def _entry_of(scenario: Scenario, enter: Enter, happening: Happening) -> Entry:
         event=happening.id,
         type=happening.type,
         at=happening.at,
-        data={name: happening.view[name] for name in scenario.entry_fields if name in happening.view},
+        data={name: bounded(happening.view[name]) for name in scenario.entry_fields if name in happening.view},
         name=enter.name,
         source=source.position.source,
         partition=source.position.partition,

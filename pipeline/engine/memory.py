@@ -1,5 +1,7 @@
 """The events that a customer's state remembers, so that reading something early or late changes no meaning."""
 
+from typing import Any
+
 from models.customer import Remembered
 from pipeline.engine.work import Happening, Work
 
@@ -8,12 +10,21 @@ KEPT_OF_A_TYPE = 8
 RECENT_IDS = 32
 
 
+# Lists inside events (an invoice can have a thousand lines) are kept this far: a message shows no more.
+LIST_KEPT = 20
+
+
+def bounded(value: Any) -> Any:
+    """Return a value as a state may keep it."""
+    return value[:LIST_KEPT] if isinstance(value, list | tuple) else value
+
+
 def remember(work: Work, happening: Happening) -> None:
     """Keep an event if the plan looks back at its type: the last 8 by `at`, with the named fields."""
     fields = work.plan.remembered.get(happening.type)
     if fields is None:
         return
-    data = {name: happening.view[name] for name in fields if name in happening.view}
+    data = {name: bounded(happening.view[name]) for name in fields if name in happening.view}
     new = Remembered(id=happening.id, type=happening.type, at=happening.at, data=data)
     same = sorted((old for old in (*work.remembered, new) if old.type == new.type), key=lambda kept: (kept.at, kept.id))
     others = [old for old in work.remembered if old.type != new.type]

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from liquid import DictLoader, Environment
+from liquid import CachingDictLoader, Environment
 from liquid.exceptions import LiquidError
 from ruamel.yaml import YAML
 
@@ -76,9 +76,10 @@ class Renderer:
         self._html = self._environment(bodies, autoescape=True)
         self._text = self._environment(bodies, autoescape=False)
         self._template = lru_cache(maxsize=512)(self._load)
+        self._subject_template = lru_cache(maxsize=512)(self._text.from_string)
 
     def _environment(self, bodies: Mapping[str, str], *, autoescape: bool) -> Environment:
-        found = _Limited(loader=DictLoader(dict(bodies)), autoescape=autoescape)
+        found = _Limited(loader=CachingDictLoader(dict(bodies)), autoescape=autoescape)
         for language in ("en", "fr"):
             self._add_filters(found, language)
         return found
@@ -136,7 +137,7 @@ class Renderer:
 
     def _subject(self, text: str, context: Mapping[str, Any]) -> str:
         try:
-            filled: str = self._text.from_string(text).render(**context)
+            filled: str = self._subject_template(text).render(**context)
         except (LiquidError, ValueError, TypeError) as error:
             raise RenderError(f"subject: {error}") from None
         if "\n" in filled or "\r" in filled:

@@ -129,7 +129,7 @@ class RocksState:
         """Add a batch's states, index changes and progress to a write batch; return the changelog's records."""
         changelog: list[tuple[bytes, bytes | None]] = []
         for name, customer in batch.customers.items():
-            changelog += self._write_customer(name, customer, out)
+            changelog += self._write_customer(name, customer, out, batch.progress.watermark)
         progress = encode_progress(batch.progress)
         out.put(PROGRESS, progress)
         changelog.append((PROGRESS, progress))
@@ -151,14 +151,14 @@ class RocksState:
         return found
 
     def _write_customer(
-        self, name: str, customer: Customer | None, out: WriteBatch
+        self, name: str, customer: Customer | None, out: WriteBatch, watermark: int
     ) -> list[tuple[bytes, bytes | None]]:
         old = self._values(name)
         if customer is None:
             out.delete(hot_key(name))
             out.delete(cold_key(name))
             self._young.pop(name, None)
-            self._index(name, None, out)
+            self._index(name, None, out, watermark)
             return [(hot_key(name), None), (cold_key(name), None)]
         hot, cold = encode_hot(customer), encode_cold(customer)
         out.put(hot_key(name), hot)
@@ -167,7 +167,7 @@ class RocksState:
             out.put(cold_key(name), cold)
             records.append((cold_key(name), cold))
         self._cache(name, (hot, cold))
-        self._index(name, next_due(customer), out)
+        self._index(name, next_due(customer), out, watermark)
         return records
 
     def _indexed(self, name: str) -> int | None:
@@ -176,10 +176,10 @@ class RocksState:
         raw = self._db.get(DUE + name.encode())
         return None if raw is None else int.from_bytes(raw, "big")
 
-    def _index(self, name: str, due: int | None, out: WriteBatch) -> None:
-        """Keep one index entry, at or before the true due time."""
+    def _index(self, name: str, due: int | None, out: WriteBatch, watermark: int) -> None:
+        """Keep one index entry, at or before the true due time; one that the watermark has passed is made true."""
         indexed = self._indexed(name)
-        if indexed == due or (indexed is not None and due is not None and self._first_due <= indexed <= due):
+        if indexed == due or (indexed is not None and due is not None and watermark <= indexed <= due):
             # An entry before the true time stays: it wakes the customer once for nothing.
             self._dues[name] = indexed
             return
@@ -208,7 +208,7 @@ class RocksState:
         out = WriteBatch(raw_mode=True)
         for name in names:
             customer = self.get(name)
-            self._index(name, next_due(customer) if customer else None, out)
+            self._index(name, next_due(customer) if customer else None, out, 0)
         self._db.write(out)
         self._young, self._old, self._dues = {}, {}, {}
         self._first_due = 0
