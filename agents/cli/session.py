@@ -18,6 +18,7 @@ from pipeline.intake.mapper import Mapper, validator_for
 from pipeline.intake.mapping import load_mapping
 from pipeline.journal.records_clock import IngestState, Input, SourcePosition
 from pipeline.runtime.embedded import EmbeddedOptions, EmbeddedPipeline
+from pipeline.runtime.folder import Folder
 from pipeline.runtime.summary import summary
 from pipeline.scenario.compile import compile_plan, read_settings
 from pipeline.scenario.sources import PlanSources, read_sources
@@ -55,7 +56,7 @@ class Session:
         options = EmbeddedOptions(
             data=self.data,
             plan=plan,
-            inputs=lambda state: self._inputs(state, sources, mappers),
+            inputs=lambda state, folder: self._inputs(state, folder, sources, mappers),
             provider=self._provider(plan),
             speed=self.speed,
             until_end=self.until_end,
@@ -65,15 +66,15 @@ class Session:
             pipeline = EmbeddedPipeline.open(options)
             stack.callback(pipeline.close)
             if self.console_port is not None:
-                self._console(stack)
+                self._console(stack, pipeline.folder)
             self._drive(pipeline, sources, stop)
             return summary(pipeline.folder, stopped=stop.is_set())
 
-    def _console(self, stack: ExitStack) -> None:
+    def _console(self, stack: ExitStack, folder: Folder) -> None:
         from agents.console.serve import serve_in_thread
 
         assert self.console_port is not None
-        url, close = serve_in_thread(self.data, self.console_port)
+        url, close = serve_in_thread(folder, self.console_port)
         stack.callback(close)
         print(f"console: {url}", file=sys.stderr, flush=True)
 
@@ -92,7 +93,9 @@ class Session:
         pairs = zip(self._sources(), self.mappings, strict=True)
         return [Mapper(load_mapping(mapping), source.source, validator) for source, mapping in pairs]
 
-    def _inputs(self, state: IngestState, sources: list[FileSource], mappers: list[Mapper]) -> list[Input]:
+    def _inputs(
+        self, state: IngestState, folder: Folder, sources: list[FileSource], mappers: list[Mapper]
+    ) -> list[Input]:
         found = []
         for source, mapper in zip(sources, mappers, strict=True):
             start = state.positions.get(f"{source.source}/0", SourcePosition()).first
@@ -100,7 +103,7 @@ class Session:
         if self.shop:
             from agents.shop.source import shop_input
 
-            found.append(shop_input(state, self.data))
+            found.append(shop_input(state, folder))
         return found
 
     def _provider(self, plan: PlanSources) -> Callable[[Path], Provider]:

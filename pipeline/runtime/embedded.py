@@ -60,7 +60,7 @@ class EmbeddedOptions:
 
     data: Path
     plan: PlanSources
-    inputs: Callable[[IngestState], list[Input]]
+    inputs: Callable[[IngestState, Folder], list[Input]]
     provider: Callable[[Path], Provider]
     speed: float | None = None
     until_end: bool = False
@@ -102,7 +102,7 @@ class EmbeddedPipeline:
         self._activate()
         self.partition = PartitionRuntime(self._progress(), self._store, PlanBook(self._sources))
         self._settle()
-        self.ingest = RecordsIngest(options.inputs(self.ingest_state), 1, self.ingest_state)
+        self.ingest = RecordsIngest(options.inputs(self.ingest_state, folder), 1, self.ingest_state)
         self._pace = Pace(options.speed) if options.speed else None
 
     @classmethod

@@ -106,10 +106,10 @@ def _enrolment_view(one: Any) -> dict[str, Any]:
 
 
 class DataFolder:
-    """Read-only access to an embedded run's streams and states; a view of the moment it was opened."""
+    """Read-only access to an embedded run's streams and states, by path (as of now) or in its own process."""
 
-    def __init__(self, path: Path):
-        self._folder = Folder(path, read_only=True)
+    def __init__(self, place: Path | Folder):
+        self._folder = Folder(place, read_only=True) if isinstance(place, Path) else place
         self._state = RocksState(self._folder.db)
 
     def close(self) -> None:

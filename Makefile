@@ -1,0 +1,45 @@
+# make setup | run | test | lint | lock | clean
+PYTHON ?= python3.11
+BIN := .venv/bin
+TESTS ?= tests
+STAMP := .venv/.installed
+
+.PHONY: setup run test lint lock bench clean
+
+setup: $(STAMP)
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -m agents.localkafka fetch
+	touch $(STAMP)
+
+# The pages are tested in Debian's Chromium; elsewhere the tests say what to install.
+.PHONY: browser
+browser:
+	@command -v chromium >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq && apt-get install -y -qq chromium >/dev/null; \
+	  else echo "for the browser tests: apt-get install chromium"; fi; }
+
+run: $(STAMP)
+	$(BIN)/parcours run --shop --data .parcours --speed 600x
+
+test: $(STAMP) browser lint
+	$(BIN)/pytest -q $(TESTS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks.report
+
+lock:
+	$(BIN)/uv pip compile pyproject.toml --extra build --extra kafka-local --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --universal --python-version 3.11 -q -o requirements/run.txt
+	$(BIN)/uv pip compile pyproject.toml --extra build --extra kafka-local --extra dev --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --universal --python-version 3.11 -q -o requirements/dev.txt
+
+clean:
+	rm -rf .venv .cache .parcours .mypy_cache .ruff_cache .pytest_cache .hypothesis

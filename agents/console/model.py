@@ -1,0 +1,95 @@
+"""What the pages show, kept up to date by reading the streams on from where it stopped."""
+
+from collections import Counter, defaultdict, deque
+from typing import Any
+
+import msgspec
+
+from models.receipt import FINAL
+from pipeline.engine.plan import Branch, Exit, Plan, Scenario, Send, Split, Wait, WaitFor
+from pipeline.runtime.folder import Folder
+from pipeline.runtime.reading import DataFolder, command_view, iso
+
+RECENT = 100
+
+
+class ConsoleModel:
+    """Counts by scenario and step, and the last messages."""
+
+    def __init__(self, folder: Folder):
+        self.folder = folder
+        self._next = {"decisions": 0, "receipts": 0, "delivery": 0}
+        self.counts: defaultdict[str, Counter[tuple[str, str, str]]] = defaultdict(Counter)
+        self.ends: Counter[str] = Counter()
+        self.last: deque[dict[str, Any]] = deque(maxlen=RECENT)
+        self.state: dict[str, str] = {}
+
+    def reader(self) -> DataFolder:
+        """Return a reader of the folder as it is now."""
+        return DataFolder(self.folder)
+
+    def _new(self, stream: str) -> list[Any]:
+        found = []
+        for offset, raw in self.folder.scan(stream, self._next[stream]):
+            found.append(msgspec.json.decode(raw))
+            self._next[stream] = offset + 1
+        return found
+
+    def refresh(self) -> None:
+        """Read on."""
+        for one in self._new("decisions"):
+            key = (one["outcome"], one.get("step", ""), one["reason"])
+            self.counts[one.get("scenario", "")][key] += 1
+        for one in self._new("delivery"):
+            if one["kind"] == "command":
+                self.last.appendleft(command_view(one))
+        for one in self._new("receipts"):
+            if one["state"] in FINAL:
+                self.ends[one["state"]] += 1
+                self.state[one["command"]] = one["state"]
+
+    def scenarios(self) -> list[dict[str, Any]]:
+        """Return each scenario with its steps and counts."""
+        plan: Plan | None = self.reader().plan()
+        return [self._scenario(one) for one in plan.scenarios] if plan else []
+
+    def _scenario(self, scenario: Scenario) -> dict[str, Any]:
+        counts = self.counts[scenario.name]
+        outcomes: Counter[str] = Counter()
+        for (outcome, _, _), count in counts.items():
+            outcomes[outcome] += count
+        left = Counter({reason: count for (outcome, _, reason), count in counts.items() if outcome == "exited"})
+        kept_out = {reason: count for (outcome, _, reason), count in counts.items() if outcome == "not_entered"}
+        inside = outcomes["entered"] - outcomes["exited"] - outcomes["completed"] - outcomes["dropped"]
+        return {
+            "name": scenario.name,
+            "title": scenario.title,
+            "purpose": scenario.purpose,
+            "outcomes": outcomes,
+            "inside": max(inside, 0),
+            "left": left.most_common(6),
+            "kept_out": sorted(kept_out.items(), key=lambda pair: -pair[1]),
+            "steps": [self._step(op, counts) for op in scenario.program if not isinstance(op, Exit)][:-1],
+        }
+
+    def _step(self, op: Any, counts: Counter[tuple[str, str, str]]) -> dict[str, Any]:
+        match op:
+            case Send():
+                sent = sum(n for (out, step, _), n in counts.items() if out == "sent" and step == op.name)
+                held = [
+                    (reason, n) for (out, step, reason), n in counts.items() if out == "suppressed" and step == op.name
+                ]
+                return {"kind": "send", "label": op.name, "count": sent, "suppressed": sorted(held)}
+            case Wait():
+                return {"kind": "wait", "label": f"wait {op.label}", "count": None, "suppressed": []}
+            case WaitFor():
+                return {"kind": "wait", "label": f"wait for {op.label}", "count": None, "suppressed": []}
+            case Split():
+                return {"kind": "split", "label": f"split {op.name}", "count": None, "suppressed": []}
+            case Branch():
+                return {"kind": "split", "label": "branch", "count": None, "suppressed": []}
+        return {"kind": "end", "label": "end", "count": None, "suppressed": []}
+
+    def watermark(self) -> str | None:
+        """Return the watermark in ISO 8601."""
+        return iso(self.reader().watermark() or None)

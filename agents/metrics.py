@@ -1,0 +1,58 @@
+"""Prometheus metrics: the ledger, the watermark, and how each process is doing. No customer stands in a label."""
+
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+REGISTRY = CollectorRegistry()
+EVENTS = Gauge(
+    "parcours_ledger_events", "Events by what became of them, since the beginning", ["state"], registry=REGISTRY
+)
+COMMANDS = Gauge("parcours_ledger_commands", "Commands by what became of them", ["state"], registry=REGISTRY)
+WATERMARK = Gauge("parcours_watermark_seconds", "Watermark as Unix time", ["partition"], registry=REGISTRY)
+BEHIND = Gauge("parcours_source_held", "1 for a source partition that misses events", ["source"], registry=REGISTRY)
+COMMITS = Histogram("parcours_commit_seconds", "Time of one commit", registry=REGISTRY)
+REOPENED = Counter("parcours_partition_reopened", "Partitions opened again, by cause", ["cause"], registry=REGISTRY)
+RESTORE = Gauge("parcours_restore_seconds", "Time of a partition's last opening", ["partition"], registry=REGISTRY)
+RECORDS = Counter("parcours_ingest_records", "Source records read", ["source"], registry=REGISTRY)
+DEAD = Counter("parcours_dead_letters", "Records that could not be used", ["stage"], registry=REGISTRY)
+RECEIPTS = Counter("parcours_receipts", "Receipts by state", ["channel", "state"], registry=REGISTRY)
+HELD = Gauge(
+    "parcours_commands_held", "Marketing commands held while the engine catches up", ["channel"], registry=REGISTRY
+)
+
+
+def set_ledger(ledger: dict[str, Any]) -> None:
+    """Publish a ledger."""
+    for state, count in ledger["events"].items():
+        EVENTS.labels(state).set(count)
+    for state, count in ledger["commands"].items():
+        COMMANDS.labels(state).set(count)
+
+
+def exposition() -> Response:
+    """Return all metrics as Prometheus reads them."""
+    return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+
+
+async def metrics(request: Request) -> Response:
+    """Answer Prometheus."""
+    return exposition()
+
+
+async def alive(request: Request) -> Response:
+    """Say that the process runs."""
+    return PlainTextResponse("alive\n")
+
+
+def routes(ready: Any) -> list[Route]:
+    """Return /metrics, /livez and /readyz; `ready()` says whether the process does its work."""
+
+    async def readiness(request: Request) -> Response:
+        return PlainTextResponse("ready\n") if ready() else PlainTextResponse("not ready\n", status_code=503)
+
+    return [Route("/metrics", metrics), Route("/livez", alive), Route("/readyz", readiness)]

@@ -1,0 +1,1 @@
+"""A simulated store: seeded, and the same after a restart."""
