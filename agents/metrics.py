@@ -1,9 +1,12 @@
 """Prometheus metrics: the ledger, the watermark, and how each process is doing. No customer stands in a label."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
@@ -56,3 +59,24 @@ def routes(ready: Any) -> list[Route]:
         return PlainTextResponse("ready\n") if ready() else PlainTextResponse("not ready\n", status_code=503)
 
     return [Route("/metrics", metrics), Route("/livez", alive), Route("/readyz", readiness)]
+
+
+@asynccontextmanager
+async def serve(host: str, port: int) -> AsyncIterator[None]:
+    """Serve the metrics of this process while the block runs; port 0 serves nothing."""
+    if not port:
+        yield
+        return
+    import asyncio
+
+    import uvicorn
+
+    app = Starlette(routes=routes(lambda: True))
+    server = uvicorn.Server(uvicorn.Config(app, host=host, port=port, log_level="warning", lifespan="off"))
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+    task = asyncio.create_task(server._serve(None))
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await task

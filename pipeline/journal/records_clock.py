@@ -7,7 +7,7 @@ come.
 """
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -60,12 +60,13 @@ class Slice(msgspec.Struct, kw_only=True):
 
 
 class Input(msgspec.Struct, kw_only=True):
-    """One source partition of the merge."""
+    """One source partition of the merge. `finished` says whether an iterator that gives nothing now is at its end."""
 
     source: str
     partition: int
     records: Iterator[SourceRecord]
     mapper: Mapper
+    finished: Callable[[], bool] = lambda: True
 
     @property
     def key(self) -> str:
@@ -83,6 +84,7 @@ class RecordsIngest:
         for one in inputs:
             state.positions.setdefault(one.key, SourcePosition())
         self._heap: list[tuple[int, int, int, SourceRecord]] = []
+        self._starved: set[int] = set()
         for index in range(len(inputs)):
             self._pull(index)
 
@@ -91,6 +93,8 @@ class RecordsIngest:
         one = self.inputs[index]
         record = next(one.records, None)
         if record is None:
+            if not one.finished():
+                self._starved.add(index)
             return
         position = self.state.positions[one.key]
         at = position.time
@@ -101,17 +105,24 @@ class RecordsIngest:
             pass  # the mapper makes a dead letter of it; it stands at the time of the record before
         heapq.heappush(self._heap, (at, index, record.offset, record))
 
+    def refill(self) -> bool:
+        """Look again at inputs that had nothing; say whether the merge can go on (every input has a next record)."""
+        for index in sorted(self._starved):
+            self._starved.discard(index)
+            self._pull(index)
+        return not self._starved
+
     def step(self, records_max: int, until_ms: int | None = None) -> Slice:
         """Take up to so many records (those before a log time, where one is given) and return what they gave."""
         out = Slice(entries=[[] for _ in range(self.partitions)])
-        while self._heap and out.records < records_max:
+        while self._heap and not self._starved and out.records < records_max:
             at, index, _, record = self._heap[0]
             if until_ms is not None and at >= until_ms:
                 break
             heapq.heappop(self._heap)
             self._take(out, index, at, record)
             self._pull(index)
-        out.done = not self._heap
+        out.done = not self._heap and not self._starved
         return out
 
     @property

@@ -27,7 +27,7 @@ from pipeline.store.codec import (
     hot_key,
 )
 
-TIMER, DUE = b"t", b"d"
+TIMER, DUE, APPLIED = b"t", b"d", b"a"
 CACHED_MAX = 20_000
 CACHE_BYTES = 128 * 1024 * 1024
 
@@ -219,14 +219,33 @@ class RocksStore(RocksState):
 
     def __init__(self, path: Path, cache: Cache | None = None):
         path.mkdir(parents=True, exist_ok=True)
-        self._handle = Rdict(str(path), options(cache))
+        self._path = str(path)
+        self._cache_of_blocks = cache
+        self._handle = Rdict(self._path, options(cache))
         super().__init__(self._handle)
 
-    def apply(self, batch: Batch) -> None:
-        """Write a committed batch at once."""
+    def apply_at(self, batch: Batch, offset: int) -> None:
+        """Write a committed batch at once, with the changelog offset of its progress record."""
         out = WriteBatch(raw_mode=True)
         self.write(batch, out)
+        out.put(APPLIED, offset.to_bytes(8, "big"))
         self._handle.write(out)
+
+    def applied_offset(self) -> int | None:
+        """Return the changelog offset of the last progress record that was applied here."""
+        raw = self._handle.get(APPLIED)
+        return None if raw is None else int.from_bytes(raw, "big")
+
+    def set_applied(self, offset: int) -> None:
+        """Note the changelog offset up to which a restore has come."""
+        self._handle.put(APPLIED, offset.to_bytes(8, "big"))
+
+    def empty(self) -> None:
+        """Throw everything away: the changelog is the truth."""
+        self._handle.close()
+        Rdict.destroy(self._path, options(self._cache_of_blocks))
+        self._handle = Rdict(self._path, options(self._cache_of_blocks))
+        super().__init__(self._handle)
 
     def close(self) -> None:
         """Flush and close."""

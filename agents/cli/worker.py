@@ -1,0 +1,132 @@
+"""`parcours worker ingest|journeys|sender`: one process of a cluster."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from agents.cli.cluster import BOOTSTRAP, PREFIX
+from models.topics import Topics
+
+SHIPPED_SOURCES = Path(__file__).parents[2] / "deploy" / "sources.yaml"
+
+
+@click.group()
+def worker() -> None:
+    """One process of a cluster: run as many of each kind as there are cores."""
+
+
+def _common(command: Any) -> Any:
+    for option in (
+        BOOTSTRAP,
+        PREFIX,
+        click.option("--metrics-port", default=0, help="Serve /metrics, /livez and /readyz here (0: nowhere)."),
+        click.option("--metrics-host", default="127.0.0.1"),
+    ):
+        command = option(command)
+    return command
+
+
+def _run(said: dict[str, Any], work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    """Run until SIGTERM or SIGINT, with the metrics beside it."""
+    from agents.logs import configure
+    from agents.metrics import serve
+
+    configure()
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+        async with serve(said["metrics_host"], said["metrics_port"]):
+            await work(stop)
+
+    asyncio.run(main())
+
+
+@worker.command()
+@_common
+@click.option("--plan", type=click.Path(path_type=Path), help="Make this plan live first, if it is not.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="A setting of the plan.")
+@click.option("--sources", type=click.Path(path_type=Path), default=SHIPPED_SOURCES, help="Which topics are read.")
+@click.option("--clock", type=click.Choice(["broker", "records"]), default="broker")
+@click.option("--follow", is_flag=True, help="After a history, go on reading receipts.")
+def ingest(**said: Any) -> None:
+    """Read the store's topics and write the journal."""
+    from agents.cli.run import parse_settings
+    from agents.ingest.sources import open_sources, read_sources_file
+    from agents.ingest.worker import run
+    from pipeline.intake.mapper import validator_for
+    from pipeline.scenario.compile import read_settings
+    from pipeline.scenario.sources import PlanSources, read_sources
+
+    plan = read_sources(said["plan"], parse_settings(said["overrides"])) if said["plan"] else None
+    settings = read_settings(plan or PlanSources({}))
+    specs = read_sources_file(said["sources"])
+    sources = open_sources(specs, validator_for(settings.store.currency, settings.events))
+    _run(
+        said,
+        lambda stop: run(
+            bootstrap=said["bootstrap"],
+            topics=Topics(said["prefix"]),
+            sources=sources,
+            plan=plan,
+            clock=said["clock"],
+            follow=said["follow"],
+            stop=stop,
+        ),
+    )
+
+
+@worker.command()
+@_common
+@click.option("--data", type=click.Path(path_type=Path), default=Path(".parcours-journeys"))
+@click.option("--instance", default=f"{socket.gethostname()}-0", help="This worker's slot: stays the same at restart.")
+def journeys(**said: Any) -> None:
+    """Keep customers' states and emit commands."""
+    from agents.journeys.worker import run
+
+    said["data"].mkdir(parents=True, exist_ok=True)
+    _run(
+        said,
+        lambda stop: run(
+            bootstrap=said["bootstrap"],
+            topics=Topics(said["prefix"]),
+            data=said["data"],
+            instance=said["instance"],
+            stop=stop,
+        ),
+    )
+
+
+@worker.command()
+@_common
+@click.option("--channel", type=click.Choice(["email"]), default="email")
+@click.option("--smtp", default=lambda: os.environ.get("PARCOURS_SMTP", ""), help="smtp://host:port of the relay.")
+@click.option("--starttls", is_flag=True)
+@click.option("--outbox", type=click.Path(path_type=Path), help="Write .eml files here instead.")
+def sender(**said: Any) -> None:
+    """Carry out commands."""
+    from agents.senders.email_smtp import Smtp
+    from agents.senders.outbox import Outbox
+    from agents.senders.worker import run
+    from pipeline.errors import UsageError
+
+    if not said["smtp"] and not said["outbox"]:
+        raise UsageError("name a relay with --smtp smtp://host:port, or a folder with --outbox")
+    _run(
+        said,
+        lambda stop: run(
+            bootstrap=said["bootstrap"],
+            topics=Topics(said["prefix"]),
+            channel=said["channel"],
+            provider=Outbox(said["outbox"]) if said["outbox"] else Smtp(said["smtp"], starttls=said["starttls"]),
+            stop=stop,
+        ),
+    )

@@ -1,0 +1,1 @@
+"""Source topics to the journal."""

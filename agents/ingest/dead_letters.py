@@ -1,0 +1,22 @@
+"""Dead letters on Kafka: the original key, value and headers, with our own headers beside them."""
+
+from typing import Any
+
+from models.dead_letter import DeadLetter
+
+HEADER = "__parcours.errors."
+FIELDS = ("stage", "reason", "path", "source", "partition", "epoch", "offset", "index")
+
+
+def message_of(letter: DeadLetter) -> dict[str, Any]:
+    """Return what to send: key, value, headers."""
+    ours = [(HEADER + name, str(getattr(letter, name)).encode()) for name in FIELDS]
+    return {"key": letter.key, "value": letter.value, "headers": [*letter.headers, *ours]}
+
+
+def letter_of(record: Any) -> dict[str, Any]:
+    """Return a dead letter as people read it, from its record."""
+    ours = {name.removeprefix(HEADER): value.decode() for name, value in record.headers if name.startswith(HEADER)}
+    value = None if record.value is None else record.value.decode(errors="replace")
+    numbers = {name: int(ours.get(name, 0)) for name in ("partition", "offset")}
+    return {"number": record.offset, **ours, **numbers, "value": value}

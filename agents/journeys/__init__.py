@@ -1,0 +1,1 @@
+"""The journeys worker: a Faust application around one runtime a partition."""

@@ -1,0 +1,175 @@
+"""The Faust application: its Kafka part is off; our own consumer (the pump) feeds a real agent through a channel.
+
+Faust gives the application, the agent and its supervision, services, and the worker's life. Its consumer, tables and
+exactly-once are not used: they lose input after some rebalances (docs/decisions/0005-faust-as-the-shell.md).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import faust
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from mode import Service
+
+from agents.journeys.lane import Lane, Place
+from agents.kafka import clients
+from agents.kafka.control import read_plans
+from models.topics import Topics
+from pipeline.runtime.plans import PlanBook
+from pipeline.scenario.sources import PlanSources
+
+FETCH_MS = 100
+log = structlog.get_logger()
+
+
+class Shell(faust.App.BootStrategy):
+    """Start everything of Faust but its own Kafka client."""
+
+    enable_kafka = False
+
+
+class App(faust.App):
+    """An application whose input is a channel."""
+
+    BootStrategy = Shell
+
+
+class Pump(Service):
+    """Our consumer of the journal: assigns lanes, fetches, and puts each fetched chunk on the channel."""
+
+    def __init__(self, app: App, channel: Any, bootstrap: str, topics: Topics, data: Path, instance: str, count: int):
+        super().__init__()
+        self.faust_app = app
+        self.channel = channel
+        self.bootstrap = bootstrap
+        self.topics = topics
+        self.data = data
+        self.partitions = count
+        self.sources: dict[str, PlanSources] = {}
+        self.lanes: dict[int, Lane] = {}
+        self.epochs: dict[int, int] = {}
+        self.reader: AIOKafkaConsumer = clients.consumer(
+            bootstrap,
+            group=f"{topics.prefix}journeys",
+            group_instance_id=instance,
+            session_timeout_ms=6_000,
+            heartbeat_interval_ms=1_000,
+            rebalance_timeout_ms=6_000,
+        )
+        self._leaving: set[asyncio.Task[None]] = set()
+
+    async def on_start(self) -> None:
+        """Join the group. Without `resume` a channel without Kafka waits for ever."""
+        self.faust_app.flow_control.resume()
+        await self.refresh()
+        await self.reader.start()
+        self.reader.subscribe([self.topics.journal], listener=_Listener(self))
+
+    async def on_stop(self) -> None:
+        """Leave: lanes first, so that nothing is committed after the group has gone on."""
+        await asyncio.gather(*[lane.stop() for lane in self.lanes.values()])
+        self.lanes.clear()
+        await self.reader.stop()
+
+    async def refresh(self) -> None:
+        """Read the stored plans."""
+        found = await read_plans(self.bootstrap, self.topics)
+        for key, value in found.items():
+            name = key.decode()
+            if len(name) == 32 and name not in self.sources:
+                self.sources[name] = PlanSources.decode(value)
+
+    @Service.task  # type: ignore[misc,untyped-decorator]
+    async def pump(self) -> None:
+        """Fetch and hand on; a chunk of an assignment that is over is dropped by its lane."""
+        while not self.should_stop:
+            if not self.reader.assignment():
+                await asyncio.sleep(FETCH_MS / 1000)
+                continue
+            fetched = await self.reader.getmany(timeout_ms=FETCH_MS, max_records=200)
+            for place, records in fetched.items():
+                await self.channel.put((place.partition, self.epochs.get(place.partition, 0), records))
+
+    def dispatch(self, partition: int, epoch: int, records: list[Any]) -> None:
+        """Give a chunk to its lane, unless the partition has moved on since it was fetched."""
+        lane = self.lanes.get(partition)
+        if lane is not None and epoch == self.epochs.get(partition):
+            lane.queue.put_nowait(records)
+
+    def owned(self, partition: int) -> bool:
+        """Say whether the group gives this worker a partition now."""
+        return TopicPartition(self.topics.journal, partition) in self.reader.assignment()
+
+    def go_on(self, partition: int, offset: int) -> None:
+        """Read a partition from an offset on: its runtime is open."""
+        if not self.owned(partition):
+            return
+        place = TopicPartition(self.topics.journal, partition)
+        self.epochs[partition] = self.epochs.get(partition, 0) + 1
+        self.reader.seek(place, offset)
+        self.reader.resume(place)
+
+    def assigned(self, partitions: set[int]) -> None:
+        """Pause what was given and open each in a task; the listener must return at once."""
+        self.reader.pause(*[TopicPartition(self.topics.journal, one) for one in partitions])
+        book = PlanBook(self.sources.get)
+        for partition in sorted(partitions):
+            place = Place(
+                bootstrap=self.bootstrap,
+                topics=self.topics,
+                data=self.data,
+                partitions=self.partitions,
+                plans=book,
+                seek=self.go_on,
+                owned=self.owned,
+                refresh=self.refresh,
+            )
+            self.lanes[partition] = Lane(partition, place)
+            self.lanes[partition].start()
+
+    async def revoked(self, partitions: set[int]) -> None:
+        """Stop feeding; the successor fences whatever is still open."""
+        for partition in partitions:
+            self.epochs[partition] = self.epochs.get(partition, 0) + 1
+        leaving = [self.lanes.pop(one) for one in sorted(partitions) if one in self.lanes]
+        await asyncio.gather(*[lane.stop() for lane in leaving])
+
+
+class _Listener(ConsumerRebalanceListener):
+    def __init__(self, pump: Pump):
+        self.pump = pump
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        """Give up."""
+        await self.pump.revoked({place.partition for place in revoked})
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        """Take."""
+        log.info("assigned", partitions=sorted(place.partition for place in assigned))
+        self.pump.assigned({place.partition for place in assigned})
+
+
+def build(bootstrap: str, topics: Topics, data: Path, instance: str, partitions: int) -> tuple[App, Pump]:
+    """Return the application with its agent, and the pump that feeds it."""
+    app = App(
+        f"{topics.prefix}journeys",
+        broker=f"kafka://{bootstrap}",
+        store="memory://",
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        table_standby_replicas=0,
+        web_enabled=False,
+        web_bind="127.0.0.1",
+    )
+    channel = app.channel(maxsize=64)
+    pump = Pump(app, channel, bootstrap, topics, data, instance, partitions)
+
+    @app.agent(channel, name="journeys")  # type: ignore[untyped-decorator]
+    async def journeys(chunks: AsyncIterator[Any]) -> None:
+        async for partition, epoch, records in chunks:
+            pump.dispatch(partition, epoch, records)
+
+    return app, pump

@@ -1,0 +1,224 @@
+"""One journal partition's lane: opens its runtime, feeds it, and commits in transactions.
+
+Open: 1. fence (InitProducerId of the partition's own id ends any earlier owner and its open transaction); 2. restore
+from the changelog; 3. take the progress record; 4. read on from there.
+Commit: 1. begin; 2. (the steps were done in memory); 3. send states, commands, cancels, decisions, forwards, dead
+letters, the mark, and last the progress record; 4. await every send, then commit; 5. apply the batch to the local
+store; 6. the group's offset, as information.
+Anything but a clean commit: the producer is dropped, the memory discarded, and the partition opened again.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+from aiokafka import AIOKafkaProducer, ConsumerRecord
+from aiokafka.errors import KafkaError, ProducerFenced
+
+from agents import metrics
+from agents.ingest.dead_letters import message_of
+from agents.journeys.restore import restore
+from agents.kafka import clients
+from models.ids import digest
+from models.journal import JournalMessage
+from models.progress import Progress
+from models.topics import Topics
+from pipeline.journal.codec import decode
+from pipeline.runtime.batch import Batch
+from pipeline.runtime.partition import ContinuityError, PartitionRuntime
+from pipeline.runtime.plans import PlanBook
+from pipeline.store.rocks import RocksStore
+
+COMMIT_EVENTS = 5_000
+COMMIT_S = 0.05
+MARK_S = 1.0
+REOPEN_S = 1.0
+FAILING_S = 60.0
+# A switch for tests alone: how long to stop between the sends and the commit, so that a kill hits an open transaction.
+PAUSE_ENV = "PARCOURS_TEST_PAUSE_IN_TRANSACTION_S"
+_encode = msgspec.json.Encoder().encode
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a lane needs to know of its surroundings."""
+
+    bootstrap: str
+    topics: Topics
+    data: Path
+    partitions: int
+    plans: PlanBook
+    seek: Callable[[int, int], None]  # (partition, offset): where the pump goes on
+    owned: Callable[[int], bool]
+    refresh: Callable[[], Awaitable[None]]
+
+
+class Lane:
+    """The life of one partition in this worker; a slow restore holds up no other lane."""
+
+    def __init__(self, partition: int, place: Place):
+        self.partition = partition
+        self.place = place
+        self.queue: asyncio.Queue[list[ConsumerRecord]] = asyncio.Queue()
+        self.runtime: PartitionRuntime | None = None
+        self.store: RocksStore | None = None
+        self.producer: AIOKafkaProducer | None = None
+        self.task: asyncio.Task[None] | None = None
+        self._failing_since: float | None = None
+
+    def start(self) -> None:
+        """Open the partition in a task of its own."""
+        self.task = asyncio.create_task(self._live(), name=f"lane {self.partition}")
+
+    async def stop(self) -> None:
+        """End the lane: nothing uncommitted is kept."""
+        if self.task is not None:
+            self.task.cancel()
+            await asyncio.gather(self.task, return_exceptions=True)
+        await self._discard()
+        if self.store is not None:
+            self.store.close()
+            self.store = None
+
+    async def _live(self) -> None:
+        while True:
+            try:
+                await self._open()
+                self._failing_since = None
+                await self._work()
+            except ProducerFenced:
+                metrics.REOPENED.labels("fenced").inc()
+                log.info("fenced", partition=self.partition)
+            except ContinuityError as error:
+                metrics.REOPENED.labels("gap").inc()
+                log.warning("journal skipped", partition=self.partition, cause=str(error))
+            except (KafkaError, OSError) as error:
+                metrics.REOPENED.labels(type(error).__name__).inc()
+                log.warning("partition opens again", partition=self.partition, cause=repr(error)[:200])
+            except Exception:
+                log.exception("partition stopped", partition=self.partition)
+            await self._discard()
+            self._give_up_after_a_while()
+            await asyncio.sleep(REOPEN_S)
+            if not self.place.owned(self.partition):
+                return
+
+    def _give_up_after_a_while(self) -> None:
+        """A worker that cannot do its work for a minute ends, so that its supervisor starts a fresh one."""
+        now = time.monotonic()
+        self._failing_since = self._failing_since or now
+        if now - self._failing_since > FAILING_S:
+            log.error("giving up", partition=self.partition)
+            os._exit(70)
+
+    async def _discard(self) -> None:
+        producer, self.producer, self.runtime = self.producer, None, None
+        while not self.queue.empty():
+            self.queue.get_nowait()
+        if producer is not None:
+            await clients.drop(producer)
+
+    async def _open(self) -> None:
+        """Fence, restore, take the progress, and ask the pump to go on from there."""
+        began = time.monotonic()
+        name = f"{self.place.topics.prefix}journeys-{self.partition}"
+        self.producer = clients.producer(self.place.bootstrap, transactional_id=name)
+        await self.producer.start()
+        if self.store is None:
+            self.store = RocksStore(self.place.data / f"partition-{self.partition}")
+        progress = await restore(self.place.bootstrap, self.place.topics, self.partition, self.store)
+        if progress is None:
+            lineage = digest("lineage", name, str(time.time_ns()))
+            progress = Progress(
+                journal=self.place.topics.journal,
+                partitions=self.place.partitions,
+                partition=self.partition,
+                lineage=lineage,
+            )
+        elif progress.partitions != self.place.partitions:
+            raise OSError(f"the changelog is of {progress.partitions} partitions, the journal has another count")
+        await self.place.refresh()
+        self.runtime = PartitionRuntime(progress, self.store, self.place.plans)
+        metrics.RESTORE.labels(str(self.partition)).set(time.monotonic() - began)
+        self.place.seek(self.partition, progress.next_offset)
+
+    async def _work(self) -> None:
+        marked = time.monotonic()
+        while True:
+            records = await self._next()
+            runtime = self.runtime
+            assert runtime is not None
+            for record in records:
+                runtime.read(
+                    JournalMessage(offset=record.offset, appended_at=record.timestamp, bundle=decode(record.value))
+                )
+                if runtime.events_in_batch >= COMMIT_EVENTS:
+                    await self._commit(runtime)
+            more = runtime.drain()
+            while more:
+                await self._commit(runtime)
+                more = runtime.drain()
+            if runtime.changed:
+                await self._commit(runtime)
+                marked = time.monotonic()
+            elif time.monotonic() - marked > MARK_S:
+                marked = time.monotonic()
+
+    async def _next(self) -> list[ConsumerRecord]:
+        """Return what has come, gathered for a short while so that a commit carries more than one message."""
+        records = await self.queue.get()
+        deadline = time.monotonic() + COMMIT_S
+        while (left := deadline - time.monotonic()) > 0 and len(records) < COMMIT_EVENTS // 100:
+            try:
+                records = records + await asyncio.wait_for(self.queue.get(), left)
+            except TimeoutError:
+                break
+        return records
+
+    async def _commit(self, runtime: PartitionRuntime) -> None:
+        """Commit what is in memory; the numbers are those of the module's head."""
+        producer, store = self.producer, self.store
+        assert producer is not None and store is not None
+        batch = runtime.take()
+        with metrics.COMMITS.time():
+            await producer.begin_transaction()  # 1
+            futures = await self._send(producer, store, batch)  # 3
+            done = await asyncio.gather(*futures)  # 4
+            if PAUSE_ENV in os.environ:
+                await self._pause()
+            await producer.commit_transaction()
+            store.apply_at(batch, done[-1].offset)  # 5
+            runtime.committed()
+        metrics.WATERMARK.labels(str(self.partition)).set(runtime.watermark / 1000)
+
+    async def _pause(self) -> None:
+        path = self.place.data / f"in-transaction-{self.partition}"
+        path.touch()
+        await asyncio.sleep(float(os.environ[PAUSE_ENV]))
+        path.unlink(missing_ok=True)
+
+    async def _send(self, producer: AIOKafkaProducer, store: RocksStore, batch: Batch) -> list[Any]:
+        topics, at = self.place.topics, self.partition
+        futures: list[Any] = []
+        for topic, records in (
+            (topics.delivery, [*batch.commands, *([batch.mark] if batch.mark else [])]),
+            (topics.cancels, batch.cancels),
+            (topics.decisions, batch.decisions),
+            (topics.forwards, batch.forwards),
+        ):
+            for record in records:
+                customer = getattr(record, "customer", "")
+                futures.append(await producer.send(topic, _encode(record), key=customer.encode(), partition=at))
+        for letter in batch.dead_letters:
+            metrics.DEAD.labels("engine").inc()
+            futures.append(await producer.send(topics.dead_letters, **message_of(letter)))
+        for key, value in store.changes(batch):
+            futures.append(await producer.send(topics.changelog, value, key=key, partition=at))
+        return futures

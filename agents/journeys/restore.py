@@ -1,0 +1,58 @@
+"""Brings a partition's local store up to its changelog."""
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from agents.kafka import clients
+from agents.kafka.tables import read_to_end
+from models.progress import Progress
+from models.topics import Topics
+from pipeline.store.codec import HOT, PROGRESS, decode_progress
+from pipeline.store.rocks import RocksStore
+
+CHUNK = 5_000
+
+
+async def restore(bootstrap: str, topics: Topics, partition: int, store: RocksStore) -> Progress | None:
+    """Read the changelog from where the store stands to its end, and return the last progress record.
+
+    A store of another lineage, or one that says more than the changelog holds, is emptied and built anew.
+    """
+    place = TopicPartition(topics.changelog, partition)
+    reader = clients.consumer(bootstrap)
+    await reader.start()
+    try:
+        begin = (await reader.beginning_offsets([place]))[place]
+        end = (await reader.end_offsets([place]))[place]
+        known = store.applied_offset()
+        if known is not None and not begin <= known < end:
+            store.empty()
+            known = None
+        found = await _read(reader, place, store, begin if known is None else known)
+        kept = store.progress()
+        if found is not None and kept is not None and known is not None and found.lineage != kept.lineage:
+            store.empty()
+            found = await _read(reader, place, store, begin)
+        return store.progress() if found is None else found
+    finally:
+        await reader.stop()
+
+
+async def _read(reader: AIOKafkaConsumer, place: TopicPartition, store: RocksStore, start: int) -> Progress | None:
+    chunk: list[tuple[bytes, bytes | None]] = []
+    touched: set[str] = set()
+    last: tuple[int, bytes] | None = None
+    async for record in read_to_end(reader, {place: start}):
+        chunk.append((record.key, record.value))
+        if record.key[:1] == HOT:
+            touched.add(record.key[1:].decode())
+        elif record.key == PROGRESS and record.value is not None:
+            last = (record.offset, record.value)
+        if len(chunk) >= CHUNK:
+            store.load(chunk)
+            chunk = []
+    store.load(chunk)
+    store.reindex(sorted(touched))
+    if last is None:
+        return None
+    store.set_applied(last[0])
+    return decode_progress(last[1])

@@ -1,0 +1,1 @@
+"""What every Kafka process shares: topics, clients, readers."""

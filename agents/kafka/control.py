@@ -1,0 +1,82 @@
+"""Plans and control records: written to every journal partition, acting once by their id."""
+
+import msgspec
+
+from agents.kafka import clients
+from agents.kafka.tables import partition_count, whole_topic
+from models.ids import digest
+from models.journal import Bundle, Entry, PlanActivated
+from models.topics import Topics
+from pipeline.errors import UsageError
+from pipeline.journal.codec import encode
+from pipeline.journal.records_clock import IngestState
+from pipeline.scenario.compile import compile_plan
+from pipeline.scenario.sources import PlanSources
+
+LIVE = b"live"
+HISTORY = b"history"
+
+
+async def read_plans(bootstrap: str, topics: Topics) -> dict[bytes, bytes]:
+    """Return the compacted topic: plan sources by hash, the live plan's hash, the history's ingest position."""
+    found: dict[bytes, bytes] = {}
+    async for record in whole_topic(bootstrap, [topics.plans]):
+        if record.value is None:
+            found.pop(record.key, None)
+        else:
+            found[record.key] = record.value
+    return found
+
+
+async def journal_partitions(bootstrap: str, topics: Topics) -> int:
+    """Return the journal's partition count; UsageError where there is no journal."""
+    count = await partition_count(bootstrap, topics.journal)
+    if not count:
+        raise UsageError(f"the topic {topics.journal} does not exist: run `parcours topics apply` first")
+    return count
+
+
+async def write_to_all(bootstrap: str, topics: Topics, entries: list[Entry], writer: str) -> int:
+    """Write entries into every journal partition; return the newest append time (UTC ms, the broker's)."""
+    partitions = await journal_partitions(bootstrap, topics)
+    sender = clients.producer(bootstrap)
+    await sender.start()
+    try:
+        value = encode(Bundle(writer=writer, entries=entries))
+        newest = 0
+        for partition in range(partitions):
+            done = await sender.send_and_wait(topics.journal, value, partition=partition)
+            newest = max(newest, done.timestamp)
+        return newest
+    finally:
+        await sender.stop()
+
+
+async def put(bootstrap: str, topics: Topics, pairs: list[tuple[bytes, bytes]]) -> None:
+    """Write values into the compacted topic, acknowledged."""
+    sender = clients.producer(bootstrap)
+    await sender.start()
+    try:
+        for key, value in pairs:
+            await sender.send_and_wait(topics.plans, value, key=key, partition=0)
+    finally:
+        await sender.stop()
+
+
+async def activate(bootstrap: str, topics: Topics, sources: PlanSources, at: int) -> bool:
+    """Make a plan live from log time `at` (UTC ms) on; False where it is live already. The plan is stored first."""
+    compile_plan(sources)
+    known = await read_plans(bootstrap, topics)
+    if known.get(LIVE) == sources.hash.encode():
+        return False
+    await put(bootstrap, topics, [(sources.hash.encode(), sources.encode())])
+    name = digest("activate", sources.hash, known.get(LIVE, b"").decode())
+    await write_to_all(bootstrap, topics, [PlanActivated(id=name, plan=sources.hash, at=at)], "control")
+    await put(bootstrap, topics, [(LIVE, sources.hash.encode())])
+    return True
+
+
+async def history_state(bootstrap: str, topics: Topics) -> IngestState:
+    """Return where the ingest of history stands."""
+    raw = (await read_plans(bootstrap, topics)).get(HISTORY)
+    return msgspec.json.decode(raw, type=IngestState) if raw else IngestState()
