@@ -4,7 +4,9 @@ from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 
 # ISO 4217 exponents that are not 2, among the currencies that shops use.
 EXPONENTS = {"JPY": 0, "KRW": 0, "CLP": 0, "VND": 0, "ISK": 0, "BHD": 3, "KWD": 3, "OMR": 3, "TND": 3, "JOD": 3}
-AMOUNT_MAX = 10**15  # minor units; far beyond a sale, well inside 64 bits
+# Minor units: far beyond a sale, and a million of them stay inside 64 bits.
+AMOUNT_MAX = 10**12
+AMOUNT_DIGITS_MAX = 12
 
 
 def exponent(currency: str) -> int:
@@ -23,6 +25,9 @@ def to_minor(amount: Decimal | int | float | str, currency: str) -> int:
         raise ValueError(f"{amount!r} is not an amount") from None
     if not value.is_finite():
         raise ValueError(f"{amount!r} is not a finite amount")
+    # Far larger ones overflow the decimal arithmetic itself, so they are refused before it.
+    if value.adjusted() > AMOUNT_DIGITS_MAX:
+        raise ValueError(f"{amount!r} is out of range")
     minor = value.scaleb(exponent(currency)).to_integral_value(ROUND_HALF_EVEN)
     if abs(minor) > AMOUNT_MAX:
         raise ValueError(f"{amount!r} is out of range")

@@ -1,8 +1,10 @@
 """Files as sources: CSV and NDJSON, gzip too, read as a stream of records."""
 
+import codecs
 import csv
 import gzip
 import io
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -45,35 +47,66 @@ class FileSource:
                     if offset >= start:
                         yield SourceRecord(source=self.source, offset=offset, **record)
                     offset += 1
-            except (EOFError, gzip.BadGzipFile, OSError) as error:
+            except (EOFError, OSError, zlib.error) as error:
                 raise RunError(f"{self.path}: broken after record {offset}: {error}") from None
+            except csv.Error as error:
+                # A fault in a row is that row's dead letter; without a header no row means anything.
+                raise RunError(f"{self.path}: the first line is no CSV header: {error}") from None
 
     def _rows(self, lines: IO[bytes]) -> Iterator[dict[str, Any]]:
-        is_json = ".ndjson" in self.path.name or ".json" in self.path.name
+        is_json = self.path.name.removesuffix(".gz").endswith((".json", ".jsonl", ".ndjson"))
         return _json_rows(lines) if is_json else _csv_rows(lines)
 
 
 def _json_rows(lines: IO[bytes]) -> Iterator[dict[str, Any]]:
-    for line in lines:
-        text = line.strip()
+    while line := lines.readline(LINE_BYTES_MAX + 1):
+        if len(line) > LINE_BYTES_MAX:
+            while line and not line.endswith(b"\n"):
+                line = lines.readline(LINE_BYTES_MAX)
+            yield {"value": b"", "fault": f"a line of over {LINE_BYTES_MAX} bytes"}
+            continue
+        text = line.removeprefix(codecs.BOM_UTF8).strip()
         if text:
             yield {"value": text}
 
 
+class _Lines:
+    """Passes the lines of a text on, and keeps those since the last row for a dead letter."""
+
+    def __init__(self, text: IO[str]):
+        self._text = text
+        self.since: list[str] = []
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._text.readline(LINE_BYTES_MAX)
+        if not line:
+            raise StopIteration
+        self.since.append(line)
+        return line
+
+
 def _csv_rows(lines: IO[bytes]) -> Iterator[dict[str, Any]]:
-    text = io.TextIOWrapper(lines, encoding="utf-8", errors="surrogateescape", newline="")
+    # Excel writes a byte order mark: it is no part of the first column's name.
+    text = _Lines(io.TextIOWrapper(lines, encoding="utf-8-sig", errors="surrogateescape", newline=""))
     csv.field_size_limit(LINE_BYTES_MAX)
-    reader = csv.reader(text)
+    reader = csv.reader(text, strict=True)
     header = next(reader, None)
     if not header:
         return
+    # A name in another encoding is written as a person can read it; the mapping's paths are plain words anyway.
+    header = [name.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for name in header]
     while True:
+        text.since.clear()
         try:
             row = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            yield {"value": b"", "fault": f"not CSV: {error}"}
+            said = "".join(text.since).encode("utf-8", "surrogateescape")
+            yield {"value": said, "fault": f"not CSV: {error}"}
             continue
         if row:
             yield _csv_record(header, row)
@@ -81,14 +114,13 @@ def _csv_rows(lines: IO[bytes]) -> Iterator[dict[str, Any]]:
 
 def _csv_record(header: list[str], row: list[str]) -> dict[str, Any]:
     """A row's value is the JSON object that a producer would put on a topic, so that ids agree between the two."""
-    fields = dict(zip(header, row, strict=False))
-    try:
-        value = orjson.dumps(fields)
-    except orjson.JSONEncodeError:
+    if not all(text.isascii() for text in row) and any("\udc80" <= letter <= "\udcff" for letter in "".join(row)):
         # Bytes that are no UTF-8 were kept by surrogateescape; a person can still read the rest.
-        fields = {name: text.encode("utf-8", "surrogateescape").decode("latin-1") for name, text in fields.items()}
-        value = orjson.dumps(fields)
-    # A short row has nothing to say in its last columns; a longer one was cut in a wrong place.
+        row = [text.encode("utf-8", "surrogateescape").decode("latin-1") for text in row]
+    fields: dict[str, Any] = dict(zip(header, row, strict=False))
+    # A shorter row has nothing to say in its last columns (real exports have such rows); in a longer one a comma was
+    # not quoted, and its values may stand in wrong columns.
     if len(row) > len(header):
-        return {"value": value, "fault": f"a row of {len(row)} columns under a header of {len(header)}"}
-    return {"value": value, "fields": fields}
+        fault = f"a row of {len(row)} columns under a header of {len(header)}"
+        return {"value": orjson.dumps({**fields, "": row[len(header) :]}), "fault": fault}
+    return {"value": orjson.dumps(fields), "fields": fields}

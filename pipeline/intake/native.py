@@ -1,29 +1,39 @@
 """Validation: what any mapping gives, or a native record says, becomes a typed event or a fault with its path."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from functools import lru_cache
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from models.customer import CartItem
 from models.event_types import PAYLOADS, Payload
 from models.ids import CUSTOMER_ID_BYTES_MAX
+from models.mapping import MappingSpec
 from models.money import exponent, to_minor
+from pipeline.errors import UsageError
 
 # A plausible range for a shop's log: outside it a clock or a unit is wrong.
 TIME_MIN_MS = 788_918_400_000  # 1995-01-01
 TIME_MAX_MS = 4_102_444_800_000  # 2100-01-01
 SECONDS_MAX = 100_000_000_000  # a number below this is seconds, not milliseconds
+# A state is kept as msgpack, which has 64-bit numbers; no count of a shop comes near this.
+COUNT_MAX = 10**12
+Count = Annotated[int, msgspec.Meta(ge=-COUNT_MAX, le=COUNT_MAX)]
+# Less than no article is a fault of the source (what leaves a cart has its own event). A million at the highest
+# amount (10**12 minor units) is 10**18: a line's sum stays inside 64 bits.
+Quantity = Annotated[int, msgspec.Meta(ge=0, le=10**6)]
 Amount = int | float | str
 Moment = int | float | str
 DECLARED: dict[str, Any] = {
-    "string": str, "int": int, "number": float, "bool": bool, "money": Amount, "time": Moment, "date": str,
+    "string": str, "int": Count, "number": float, "bool": bool, "money": Amount, "time": Moment, "date": str,
 }  # fmt: skip
 MONEY_FIELDS = ("price", "total", "amount")
 TIME_FIELDS = ("due_on", "expected_at")
-ENVELOPE = ("type", "id", "customer", "occurred_at")
+# An attribute is a value or a small list or object of values.
+ATTRIBUTE_DEPTH_MAX = 4
 
 
 class Fault(Exception):
@@ -35,10 +45,17 @@ class Fault(Exception):
         self.path = path
 
 
+def _bounded(name: str, kind: Any) -> Any:
+    """Whole numbers get their bounds; other types stay."""
+    if name == "quantity":
+        return Quantity
+    return {int: Count, int | None: Count | None}.get(kind, kind)
+
+
 def _raw_item() -> type[msgspec.Struct]:
     fields: list[Any] = [("product_id", str | int)]
     for field in msgspec.structs.fields(CartItem)[1:]:
-        kind = Amount if field.name == "price" else field.type
+        kind = Amount if field.name == "price" else _bounded(field.name, field.type)
         fields.append((field.name, kind | None, None))
     return msgspec.defstruct("Item", fields, kw_only=True, omit_defaults=True)
 
@@ -50,7 +67,7 @@ def _raw_type(name: str, payload: type[Payload]) -> type[msgspec.Struct]:
     """Return the class that a source's record of a type is read into: amounts and times as sources write them."""
     fields: list[Any] = [("customer", str | int), ("occurred_at", Moment), ("id", str | int | None, None)]
     for field in msgspec.structs.fields(payload):
-        kind: Any = field.type
+        kind: Any = _bounded(field.name, field.type)
         if field.name in MONEY_FIELDS:
             kind = Amount | None if not field.required else Amount
         elif field.name in TIME_FIELDS:
@@ -88,23 +105,36 @@ class Validator:
         for kind in raw.values():
             union = kind if union is None else union | kind
         self._decoder = msgspec.json.Decoder(union)
-        self._union = union
+        self._raw = raw
+
+    def check(self, spec: MappingSpec) -> None:
+        """Raise a UsageError where a mapping gives an event or a field that nothing would read."""
+        for event in spec.events:
+            kind = self._raw.get(event.type)
+            if kind is None:
+                raise UsageError(f"mapping {spec.mapping}: {_unknown('event', event.type, self._raw)}")
+            named = {*event.fields, *(["items"] if spec.group else [])}
+            for name in sorted(named - {*kind.__struct_fields__}):
+                said = _unknown("field", name, kind.__struct_fields__)
+                raise UsageError(f"mapping {spec.mapping}, event {event.type}: {said}")
 
     def decode(self, value: bytes) -> tuple[str, str | None, str, int, dict[str, Any]]:
         """Read a native record: (type, source id, customer, occurred_at, data); Fault says what is wrong and where."""
         try:
-            raw = self._decoder.decode(value)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return self._finish(self._decoder.decode(value))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise _fault_of(error) from None
-        return self._finish(raw)
 
     def convert(self, fields: dict[str, Any]) -> tuple[str, str | None, str, int, dict[str, Any]]:
         """Read what a mapping gave; texts stand for numbers where numbers are meant."""
+        kind = self._raw.get(fields["type"])
+        if kind is None:
+            raise Fault(f"unknown event type {fields['type']!r}", "$.type")
         try:
-            raw = msgspec.convert(fields, self._union, strict=False)
-        except msgspec.ValidationError as error:
+            # The class itself, not the union of all: msgspec would build that anew with every call (18 µs).
+            return self._finish(msgspec.convert(fields, kind, strict=False))
+        except (msgspec.ValidationError, RecursionError) as error:
             raise _fault_of(error) from None
-        return self._finish(raw)
 
     def _finish(self, raw: Any) -> tuple[str, str | None, str, int, dict[str, Any]]:
         data: dict[str, Any] = msgspec.to_builtins(raw)
@@ -115,8 +145,19 @@ class Validator:
         self._units(data, kind)
         return kind, None if source_id is None else str(source_id), customer, occurred_at, data
 
+    def _currency(self, data: dict[str, Any]) -> str:
+        """Return the currency of the record's amounts; a code in small letters is the same currency."""
+        said = data.get("currency")
+        if said is None:
+            return self.currency
+        code = str(said).upper()
+        if len(code) != 3 or not (code.isascii() and code.isalpha()):
+            raise Fault(f"{said!r} is not a currency: three letters, as in EUR", "$.currency")
+        data["currency"] = code
+        return code
+
     def _units(self, data: dict[str, Any], kind: str) -> None:
-        currency = data.get("currency") or self.currency
+        currency = self._currency(data)
         declared = self.custom.get(kind)
         if declared is not None:
             for name, said in declared.items():
@@ -136,12 +177,32 @@ class Validator:
             item["product_id"] = str(item["product_id"])
             if "price" in item:
                 item["price"] = minor(item["price"], currency, f"items[{index}].price")
+        for name, value in data.get("attributes", {}).items():
+            _check_attribute(value, f"$.attributes.{name}", ATTRIBUTE_DEPTH_MAX)
+
+
+def _check_attribute(value: Any, path: str, depth: int) -> None:
+    """Refuse what a state cannot keep: whole numbers beyond 64 bits, and nests of lists and objects."""
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise Fault("Integer value out of range", path)
+    if isinstance(value, dict | list):
+        if depth == 0:
+            raise Fault("nested too deeply", path)
+        for inner in value.values() if isinstance(value, dict) else value:
+            _check_attribute(inner, path, depth - 1)
+
+
+def _unknown(what: str, name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, list(known), n=1)
+    return f"unknown {what} {name!r}" + (f"; did you mean {near[0]}?" if near else "")
 
 
 def _fault_of(error: Exception) -> Fault:
+    if isinstance(error, RecursionError):
+        return Fault("nested too deeply", "$")
     reason, _, path = str(error).partition(" - at `")
     if isinstance(error, msgspec.ValidationError):
-        return Fault(reason, path.rstrip("`"))
+        return Fault(reason, path.rstrip("`") or "$")
     return Fault(f"not JSON: {reason}")
 
 
@@ -183,10 +244,18 @@ def to_ms(value: Moment, path: str = "occurred_at") -> int:
     try:
         if isinstance(value, str):
             found = _iso_ms(value)
+        elif isinstance(value, bool) or not isinstance(value, int | float):
+            # Only the look for a record's time comes here before the types are checked.
+            raise ValueError
         else:
             found = round(value * 1000) if abs(value) < SECONDS_MAX else round(value)
     except (ValueError, OverflowError):
         raise Fault(f"{value!r} is not a time", f"$.{path}") from None
-    if not TIME_MIN_MS <= found <= TIME_MAX_MS:
-        raise Fault(f"{value!r} is a time outside 1995 to 2100", f"$.{path}")
-    return found
+    return plausible(found, value, path)
+
+
+def plausible(moment_ms: int, said: Any, path: str) -> int:
+    """Return a time (UTC ms) if a shop's log can hold it; Fault outside 1995..2100."""
+    if not TIME_MIN_MS <= moment_ms <= TIME_MAX_MS:
+        raise Fault(f"{said!r} is a time outside 1995 to 2100", f"$.{path}")
+    return moment_ms
