@@ -1,4 +1,16 @@
-"""What one journal partition has seen of every source partition: positions, ticks, and the watermark they make."""
+"""What one journal partition has seen of every source partition: positions, ticks, and the watermark they make.
+
+The states of a source partition, and what moves it on (DESIGN, the journal):
+    (none)   --join, while the watermark is 0-->       live      the first set counts at once
+    (none)   --join, later-->                          joining   counts for nothing, its events are silent
+    joining  --tick within JOIN_WITHIN_MS-->           live
+    any      --tick whose `first` was not covered-->   held      counts with its last time: the watermark stands
+    held     --reset or retire, by an operator-->      joining or retired
+    any      --reset-->                                joining   in a new epoch, read from `first` on
+    any      --retire-->                               retired   counts no more; a join brings it back
+A held source never goes on by itself: what the filter has let pass since the hole would drop a late repetition of the
+missing events. Feedback sources (`forwards`, `receipts`) count for nothing in any state.
+"""
 
 from msgspec.structs import replace
 
@@ -8,18 +20,21 @@ from models.progress import SourceProgress
 
 # A source that joins counts once its tick is this close to the watermark: until then its events are silent.
 JOIN_WITHIN_MS = 10_000
+COUNTING = frozenset({"live", "held"})
 
 
 class SourceTable:
     """The sources of one journal partition: a duplicate filter, and the minimum of the ticks of those that count."""
 
-    def __init__(self, sources: tuple[SourceProgress, ...] = (), watermark: int = 0):
+    def __init__(self, sources: tuple[SourceProgress, ...] = (), watermark: int = 0, applied_until: int = 0):
         self._rows = {(row.source, row.partition): row for row in sources}
         self.watermark = watermark
+        self._applied_until = applied_until
+        # What an operator must look at: "source/partition" -> text.
         self.alarms: dict[str, str] = {}
         for row in sources:
             if row.state == "held":
-                self.alarms[f"{row.source}/{row.partition}"] = "events are missing"
+                self.alarms[_name(row)] = f"records from {row.covered} on are missing: retire or reset the source"
 
     def rows(self) -> tuple[SourceProgress, ...]:
         """Return the table for the progress record, in a fixed order."""
@@ -46,21 +61,19 @@ class SourceTable:
         """Take a tick; one whose `first` is beyond what was covered holds its source, and so the watermark."""
         key = (tick.source, tick.partition)
         row = self._rows.get(key)
-        if row is None or row.state == "retired" or tick.epoch != row.epoch:
+        if row is None or row.state == "retired" or tick.epoch < row.epoch:
+            return
+        if tick.epoch > row.epoch:
+            self.alarms[_name(row)] = f"epoch {tick.epoch} began without a reset: reset the source"
             return
         if tick.first > row.covered:
-            missing = f"records {row.covered} to {tick.first} are missing"
-            self.alarms[f"{tick.source}/{tick.partition}"] = missing
+            missing = f"records {row.covered} to {tick.first} are missing: retire or reset the source"
+            self.alarms.setdefault(_name(row), missing)
             row = replace(row, state="held")
-        elif tick.next >= row.covered:
-            if row.state == "held":
-                # The missing range was written after all (ingest went back): nothing is missing any more.
-                self.alarms.pop(f"{tick.source}/{tick.partition}", None)
+        elif row.state != "held":
+            row = _moved(row, tick)
+            if row.state == "joining" and row.before >= self.watermark - JOIN_WITHIN_MS:
                 row = replace(row, state="live")
-            row = replace(row, covered=tick.next, before=max(row.before, tick.before))
-            row = replace(row, upto=max(row.upto, tick.upto or tick.before))
-        if row.state == "joining" and row.before >= self.watermark - JOIN_WITHIN_MS:
-            row = replace(row, state="live")
         self._rows[key] = row
         self._move()
 
@@ -68,46 +81,64 @@ class SourceTable:
         """A source joins, is retired, or starts a new epoch."""
         key = (control.source, control.partition)
         row = self._rows.get(key)
-        if control.change == "retire":
-            if row is not None:
+        match control.change:
+            case "retire" if row is not None:
                 self._rows[key] = replace(row, state="retired")
-                self.alarms.pop(f"{control.source}/{control.partition}", None)
-        elif control.change == "reset":
-            known = row or SourceProgress(source=control.source, partition=control.partition)
-            fresh = replace(known, epoch=control.epoch, offset=-1, index=-1, covered=control.first, state="joining")
-            self._rows[key] = replace(fresh, before=0)
-            self.alarms.pop(f"{control.source}/{control.partition}", None)
-        elif row is None or row.state == "retired":
-            # The sources that join before anything has ticked are the first set: all of them count at once.
-            state = "live" if self.watermark == 0 and not self._ticked() else "joining"
-            self._rows[key] = SourceProgress(
-                source=control.source,
-                partition=control.partition,
-                epoch=control.epoch,
-                covered=control.first,
-                state=state,
-                feedback=control.feedback,
-            )
+                self.alarms.pop(_name(row), None)
+            case "reset" if row is None or control.epoch > row.epoch:
+                fresh = self._joined(control)
+                self._rows[key] = fresh if row is None else replace(fresh, feedback=row.feedback)
+                self.alarms.pop(_name(fresh), None)
+            case "join" if row is None or row.state == "retired":
+                fresh = self._joined(control)
+                if row is not None and row.epoch == control.epoch:
+                    # It was here before: what it has given already stays given.
+                    fresh = replace(fresh, offset=row.offset, index=row.index)
+                self._rows[key] = fresh
         self._move()
 
-    def _ticked(self) -> bool:
-        return any(row.before for row in self._rows.values())
+    def _joined(self, control: SourceChanged) -> SourceProgress:
+        # While the watermark is 0 no timer has fired, and none can fire too early for waiting for one more source.
+        at_once = control.feedback or self.watermark == 0
+        return SourceProgress(
+            source=control.source,
+            partition=control.partition,
+            epoch=control.epoch,
+            covered=control.first,
+            state="live" if at_once else "joining",
+            feedback=control.feedback,
+        )
+
+    def _counting(self) -> list[SourceProgress]:
+        return [row for row in self._rows.values() if row.state in COUNTING and not row.feedback]
 
     def _move(self) -> None:
-        counting = [row.before for row in self._rows.values() if row.state in {"live", "held"} and not row.feedback]
+        counting = self._counting()
         if counting:
-            self.watermark = max(self.watermark, min(counting))
+            self.watermark = max(self.watermark, min(row.before for row in counting))
+            self._applied_until = max(self._applied_until, min(row.upto for row in counting))
 
     @property
     def applied_until(self) -> int:
-        """Return the arrival time up to which all counting sources are applied (UTC ms)."""
-        counting = [row.upto for row in self._rows.values() if row.state in {"live", "held"} and not row.feedback]
-        return min(counting, default=0)
+        """Return the arrival time up to which all counting sources are applied (UTC ms); it never goes back."""
+        return self._applied_until
 
     def behind(self) -> list[str]:
         """Return the source partitions that hold the watermark back, for the operator."""
-        return sorted(
-            f"{row.source}/{row.partition}"
-            for row in self._rows.values()
-            if row.state in {"live", "held"} and not row.feedback and row.before <= self.watermark
-        )
+        return sorted(_name(row) for row in self._counting() if row.before <= self.watermark)
+
+
+def _name(row: SourceProgress) -> str:
+    return f"{row.source}/{row.partition}"
+
+
+def _moved(row: SourceProgress, tick: Tick) -> SourceProgress:
+    """A tick that repeats what was covered says nothing new, and nothing that is old again."""
+    if tick.next < row.covered:
+        return row
+    return replace(
+        row,
+        covered=tick.next,
+        before=max(row.before, tick.before),
+        upto=max(row.upto, tick.upto or tick.before),
+    )
