@@ -1,6 +1,6 @@
 """Source records to native events or dead letters, for one source partition."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -42,6 +42,7 @@ class Mapper:
         self.source = source
         self.validator = validator
         self._open: Group | None = None
+        self._group: list[Callable[[Any], Any]] | None = None
         validator.check(spec)
         if spec.native:
             return
@@ -50,7 +51,8 @@ class Mapper:
         self._time = path_getter(spec.time.path)
         self._ids = [path_getter(path) for path in spec.id]
         self._events = [(one.type, condition(one.when), fields_getter(one.fields)) for one in spec.events]
-        self._group = [path_getter(path) for path in spec.group.by] if spec.group else None
+        if spec.group:
+            self._group = [path_getter(path) for path in spec.group.by]
         self._line = fields_getter(spec.group.items) if spec.group else None
 
     @property
@@ -79,6 +81,18 @@ class Mapper:
             return list(self._mapped(record, fields, {}))
         except Fault as fault:
             return [self._dead(record, fault)]
+
+    def group_key(self, record: SourceRecord) -> tuple[Any, ...] | None:
+        """Return what the adjacent lines of one event share; None for a record that stands alone."""
+        if self._group is None or record.fault or record.value is None or len(record.value) > RECORD_BYTES_MAX:
+            return None
+        try:
+            fields = fields_of(record)
+        except Fault:
+            return None
+        if self._customer(fields, record.value) is None:
+            return None
+        return tuple(follow(fields) for follow in self._group)
 
     def flush(self) -> Out:
         """Close the open group."""
@@ -116,7 +130,7 @@ class Mapper:
     def _grouped(self, record: SourceRecord, fields: dict[str, Any]) -> Out:
         assert self._group is not None and self._line is not None and record.value is not None
         if self._customer(fields, record.value) is None:
-            return [self._dead(record, Fault("no customer", "$.customer"))]
+            return [*self.flush(), self._dead(record, Fault("no customer", "$.customer"))]
         key = tuple(follow(fields) for follow in self._group)
         done = self.flush() if self._open is not None and self._open.key != key else []
         if self._open is None:

@@ -2,12 +2,11 @@
 
 Exactly one ingest owns every source partition, so there is one order of all records: time, then source, partition and
 offset. A tick that names the merge as its source stands before every event that moves time on in that journal
-partition; it covers the records of the merge by number. An open group holds the tick back, for its event is still to
-come.
+partition; it covers the records of the merge by number. Adjacent lines of one event are taken at once (see `units`),
+so that every tick says the same whether a source is one file or eight partitions.
 """
 
 import heapq
-from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -15,21 +14,17 @@ from models.dead_letter import DeadLetter
 from models.event import Event
 from models.ids import partition_of
 from models.journal import Entry, Tick
-from pipeline.intake.mapper import Mapper
-from pipeline.intake.native import Fault
-from pipeline.intake.record import SourceRecord
+from pipeline.journal.units import Input, Unit, UnitReader
+
+__all__ = ["MERGED", "IngestState", "Input", "RecordsIngest", "Slice", "SourcePosition"]
 
 MERGED = "*"
 
 
 class SourcePosition(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """Where one source partition stands: `first` is to be read again after a restart, `next` is the next new record.
-
-    Records between them rebuild an open group and give nothing else: what they gave was written already.
-    """
+    """Where one source partition stands: the offset of its next record, and the time (UTC ms) that it has reached."""
 
     first: int = 0
-    next: int = 0
     epoch: int = 0
     time: int = 0
 
@@ -59,21 +54,6 @@ class Slice(msgspec.Struct, kw_only=True):
     records: int = 0
 
 
-class Input(msgspec.Struct, kw_only=True):
-    """One source partition of the merge. `finished` says whether an iterator that gives nothing now is at its end."""
-
-    source: str
-    partition: int
-    records: Iterator[SourceRecord]
-    mapper: Mapper
-    finished: Callable[[], bool] = lambda: True
-
-    @property
-    def key(self) -> str:
-        """Return the name under which its position is kept."""
-        return f"{self.source}/{self.partition}"
-
-
 class RecordsIngest:
     """Merges inputs and turns them into journal entries, some records at a time."""
 
@@ -83,27 +63,20 @@ class RecordsIngest:
         self.state = state
         for one in inputs:
             state.positions.setdefault(one.key, SourcePosition())
-        self._heap: list[tuple[int, int, int, SourceRecord]] = []
+        self._heap: list[tuple[int, int, int, Unit]] = []
         self._starved: set[int] = set()
+        self._readers = [UnitReader(one, state.positions[one.key].time) for one in inputs]
         for index in range(len(inputs)):
             self._pull(index)
 
     def _pull(self, index: int) -> None:
-        """Put the next record of an input on the heap, under its time; one partition's times never go back."""
-        one = self.inputs[index]
-        record = next(one.records, None)
-        if record is None:
-            if not one.finished():
-                self._starved.add(index)
-            return
-        position = self.state.positions[one.key]
-        at = position.time
-        try:
-            said = record.timestamp_ms if record.timestamp_ms is not None else one.mapper.time_of(record)
-            at = max(at, said)
-        except Fault:
-            pass  # the mapper makes a dead letter of it; it stands at the time of the record before
-        heapq.heappush(self._heap, (at, index, record.offset, record))
+        """Put the next unit of an input on the heap, under its time."""
+        reader = self._readers[index]
+        unit = reader.next()
+        if unit is not None:
+            heapq.heappush(self._heap, (unit.at, index, unit.records[0].offset, unit))
+        elif reader.starved:
+            self._starved.add(index)
 
     def refill(self) -> bool:
         """Look again at inputs that had nothing; say whether the merge can go on (every input has a next record)."""
@@ -113,14 +86,17 @@ class RecordsIngest:
         return not self._starved
 
     def step(self, records_max: int, until_ms: int | None = None) -> Slice:
-        """Take up to so many records (those before a log time, where one is given) and return what they gave."""
+        """Take so many records (those before a log time, where one is given) and return what they gave.
+
+        The last lines of a group may bring it beyond `records_max`: the cut depends on the records alone.
+        """
         out = Slice(entries=[[] for _ in range(self.partitions)])
         while self._heap and not self._starved and out.records < records_max:
-            at, index, _, record = self._heap[0]
+            at, index, _, unit = self._heap[0]
             if until_ms is not None and at >= until_ms:
                 break
             heapq.heappop(self._heap)
-            self._take(out, index, at, record)
+            self._take(out, index, unit)
             self._pull(index)
         out.done = not self._heap and not self._starved
         return out
@@ -130,22 +106,19 @@ class RecordsIngest:
         """Return the log time of the next record (UTC ms)."""
         return self._heap[0][0] if self._heap else None
 
-    def _take(self, out: Slice, index: int, at: int, record: SourceRecord) -> None:
-        one = self.inputs[index]
-        position = self.state.positions[one.key]
-        again = record.offset < position.next
-        record = msgspec.structs.replace(record, timestamp_ms=at)
-        found = one.mapper.feed(record)
-        position.time = at
-        self.state.time = max(self.state.time, at)
-        if not again:
-            out.records += 1
-            self.state.records += 1
-            self.state.merged += 1
-            position.next = record.offset + 1
-            self._put(out, found)
-        open_from = one.mapper.open_from
-        position.first = position.next if open_from is None else open_from
+    def _take(self, out: Slice, index: int, unit: Unit) -> None:
+        mapper, state = self.inputs[index].mapper, self.state
+        found: list[Event | DeadLetter] = []
+        for record in unit.records:
+            found += mapper.feed(msgspec.structs.replace(record, timestamp_ms=unit.at))
+        found += mapper.flush()
+        state.time = max(state.time, unit.at)
+        out.records += len(unit.records)
+        state.records += len(unit.records)
+        state.merged += len(unit.records)
+        position = state.positions[self.inputs[index].key]
+        position.first, position.time = unit.records[-1].offset + 1, unit.last
+        self._put(out, found)
 
     def _put(self, out: Slice, found: list[Event | DeadLetter]) -> None:
         for one in found:
@@ -159,16 +132,9 @@ class RecordsIngest:
             self.state.events += 1
             self.state.since_tick[partition] = self.state.since_tick.get(partition, 0) + 1
 
-    def _before(self, at: int) -> int:
-        """No tick passes the time of an open group: its event is still to come."""
-        opened = [one.mapper.open_time for one in self.inputs]
-        return min([at, *(time for time in opened if time is not None)])
-
-    def _tick(self, out: Slice, partition: int, at: int) -> None:
-        before = self._before(at)
-        if before <= self.state.ticked.get(partition, 0):
-            return
-        out.entries[partition].append(self.tick(partition, before))
+    def _tick(self, out: Slice, partition: int, before: int) -> None:
+        if before > self.state.ticked.get(partition, 0):
+            out.entries[partition].append(self.tick(partition, before))
 
     def tick(self, partition: int, before: int) -> Tick:
         """Return the tick of one journal partition, and note it."""
@@ -179,12 +145,8 @@ class RecordsIngest:
         return Tick(source=MERGED, first=first, next=state.merged, events=events, before=before)
 
     def advance(self, to_ms: int) -> Slice:
-        """Close open groups and move every journal partition to a time (UTC ms): the end of a history."""
+        """Move every journal partition to a time (UTC ms): the end of a history."""
         out = Slice(entries=[[] for _ in range(self.partitions)], done=True)
-        for one in self.inputs:
-            self._put(out, one.mapper.flush())
-            position = self.state.positions[one.key]
-            position.first = position.next
         self.state.time = max(self.state.time, to_ms)
         for partition in range(self.partitions):
             if to_ms > self.state.ticked.get(partition, 0):
