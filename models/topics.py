@@ -46,6 +46,11 @@ class Topics:
         return self.name("receipts")
 
     @property
+    def sender_progress(self) -> str:
+        """Where the senders stand, compacted: partitioned as `delivery`, keyed by channel."""
+        return self.name("sender-progress")
+
+    @property
     def forwards(self) -> str:
         """Events handed on to a known customer; read back by ingest."""
         return self.name("forwards")

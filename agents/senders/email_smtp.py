@@ -1,16 +1,34 @@
-"""Email over SMTP: one kept connection, TLS where asked for."""
+"""Email over SMTP: a few kept connections, TLS where asked for."""
 
+import asyncio
 import os
 from urllib.parse import urlsplit
 
 import aiosmtplib
 
-from pipeline.sending.mime import to_mime
+from pipeline.sending.clock import SystemClock
+from pipeline.sending.mime import checked_address, sender_address, to_mime
 from pipeline.sending.outcome import Message, Outcome
 
 TIMEOUT_S = 30.0
+CONNECT_S = 10.0
 # A connection carries this many mails before it is made anew: relays count them.
 MAILS_A_CONNECTION = 100
+CONNECTIONS = 4
+SOON_S = 0.1
+NOT_AVAILABLE = 421
+
+
+class _Line:
+    """One connection to the relay, and how many mails it has carried."""
+
+    def __init__(self, client: aiosmtplib.SMTP):
+        self.client = client
+        self.sent = 0
+
+    @property
+    def usable(self) -> bool:
+        return self.client.is_connected and self.sent < MAILS_A_CONNECTION
 
 
 class Smtp:
@@ -18,80 +36,105 @@ class Smtp:
 
     name = "smtp"
     idempotent = False
+    needs_address = True
 
-    def __init__(self, url: str, *, starttls: bool = False):
+    def __init__(self, url: str, *, starttls: bool = False, at_once: int = CONNECTIONS, timeout_s: float = TIMEOUT_S):
         parts = urlsplit(url)
         self._host = parts.hostname or "127.0.0.1"
         self._port = parts.port or (465 if parts.scheme == "smtps" else 25)
         self._tls = parts.scheme == "smtps"
         self._starttls = starttls
-        self._client: aiosmtplib.SMTP | None = None
-        self._sent = 0
-
-    async def _connected(self) -> aiosmtplib.SMTP:
-        if self._client is not None and self._client.is_connected and self._sent < MAILS_A_CONNECTION:
-            return self._client
-        await self.close()
-        client = aiosmtplib.SMTP(
-            hostname=self._host,
-            port=self._port,
-            use_tls=self._tls,
-            start_tls=self._starttls,
-            timeout=TIMEOUT_S,
-            username=os.environ.get("PARCOURS_SMTP_USER"),
-            password=os.environ.get("PARCOURS_SMTP_PASSWORD"),
-        )
-        await client.connect()
-        self._client, self._sent = client, 0
-        return client
+        self._timeout_s = timeout_s
+        self._idle: list[_Line] = []
+        self.at_once = at_once
+        self._free = asyncio.Semaphore(at_once)
 
     async def send(self, message: Message) -> Outcome:
         """Send one mail: refused before DATA is retried, cut off after it is unknown."""
         if message.address is None:
             return Outcome("rejected", "no address")
-        mail = to_mime(message)
-        try:
-            client = await self._connected()
-            await client.mail(message.sender.rpartition("<")[2].rstrip(">"))
-            await client.rcpt(message.address)
-        except aiosmtplib.SMTPResponseException as error:
-            await self._reset()
-            return _answered(error)
-        except (aiosmtplib.SMTPException, OSError) as error:
-            await self.close()
-            return Outcome("retry", f"not connected: {type(error).__name__}")
-        return await self._data(client, mail.as_bytes())
+        address, mail = checked_address(message.address), to_mime(message)
+        async with self._free:
+            try:
+                line = await self._line()
+            except aiosmtplib.SMTPAuthenticationError as error:
+                # The relay knows us no more: no message's fault, and no reason to drop any.
+                return Outcome("retry", f"the relay refuses the login: {error.code}", trouble=True)
+            except (aiosmtplib.SMTPException, OSError) as error:
+                return Outcome("retry", f"not connected: {type(error).__name__}", trouble=True)
+            outcome = await self._carry(line, message, address, mail.as_bytes())
+            self._give_back(line, outcome)
+        return outcome
 
-    async def _data(self, client: aiosmtplib.SMTP, content: bytes) -> Outcome:
+    async def _line(self) -> _Line:
+        """Return a kept connection that still works, or a new one."""
+        while self._idle:
+            line = self._idle.pop()
+            if line.usable and await _alive(line.client):
+                return line
+            line.client.close()
+        client = aiosmtplib.SMTP(
+            hostname=self._host,
+            port=self._port,
+            use_tls=self._tls,
+            start_tls=self._starttls,
+            timeout=self._timeout_s,
+            username=os.environ.get("PARCOURS_SMTP_USER"),
+            password=os.environ.get("PARCOURS_SMTP_PASSWORD"),
+        )
+        await client.connect(timeout=min(CONNECT_S, self._timeout_s))
+        return _Line(client)
+
+    async def _carry(self, line: _Line, message: Message, address: str, content: bytes) -> Outcome:
         try:
-            answer = await client.data(content)
+            await line.client.mail(sender_address(message))
+            await line.client.rcpt(address)
         except aiosmtplib.SMTPResponseException as error:
-            await self._reset()
             return _answered(error)
         except (aiosmtplib.SMTPException, OSError) as error:
-            await self.close()
-            return Outcome("unknown", f"cut off after DATA: {type(error).__name__}")
-        self._sent += 1
+            return Outcome("retry", f"cut off before DATA: {type(error).__name__}", trouble=True)
+        if message.call_by is not None and SystemClock().ticks() > message.call_by:
+            # Frozen, or a slow relay: what the check saw is too old by now.
+            return Outcome("retry", "too late for this check: checked again", after_s=SOON_S)
+        return await self._data(line, content)
+
+    async def _data(self, line: _Line, content: bytes) -> Outcome:
+        try:
+            answer = await line.client.data(content)
+        except aiosmtplib.SMTPResponseException as error:
+            if error.code < 0:
+                return Outcome("unknown", f"cut off after DATA: {error.code}", trouble=True)
+            return _answered(error)
+        except (aiosmtplib.SMTPException, OSError) as error:
+            return Outcome("unknown", f"cut off after DATA: {type(error).__name__}", trouble=True)
+        line.sent += 1
         return Outcome("accepted", provider_id=answer.message[:200])
 
-    async def _reset(self) -> None:
-        try:
-            if self._client is not None:
-                await self._client.rset()
-        except (aiosmtplib.SMTPException, OSError):
-            await self.close()
+    def _give_back(self, line: _Line, outcome: Outcome) -> None:
+        """Keep a connection that still works: a dialogue that was refused in the middle is reset before the next."""
+        if line.usable and not outcome.trouble:
+            self._idle.append(line)
+        else:
+            line.client.close()
 
     async def close(self) -> None:
-        """Close the connection."""
-        client, self._client = self._client, None
-        if client is not None:
-            client.close()
+        """Close every kept connection."""
+        while self._idle:
+            self._idle.pop().client.close()
+
+
+async def _alive(client: aiosmtplib.SMTP) -> bool:
+    """Say whether a kept connection is still there: relays close idle ones without a word."""
+    try:
+        await client.rset()
+    except (aiosmtplib.SMTPException, OSError):
+        return False
+    return True
 
 
 def _answered(error: aiosmtplib.SMTPResponseException) -> Outcome:
-    """4xx passes, 5xx stays; a lost connection has the library's own negative code."""
-    if error.code < 0 or error.code == 421:
-        return Outcome("retry", f"the relay closed: {error.code}")
-    if 400 <= error.code < 500:
-        return Outcome("retry", f"{error.code} {error.message[:200]}")
-    return Outcome("rejected", f"{error.code} {error.message[:200]}")
+    """4xx passes, 5xx stays; 421 and a lost connection (a negative code) are the relay's own trouble."""
+    reason = f"{error.code} {error.message[:200]}"
+    if error.code < 0 or error.code == NOT_AVAILABLE:
+        return Outcome("retry", f"the relay closed: {reason}", trouble=True)
+    return Outcome("retry" if 400 <= error.code < 500 else "rejected", reason)

@@ -12,6 +12,8 @@ class Outbox:
 
     name = "outbox"
     idempotent = True
+    needs_address = False
+    at_once = 1
 
     def __init__(self, folder: Path):
         self.folder = folder

@@ -6,17 +6,24 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One outcome: `state` is accepted, retry (after `after_s`), rejected or unknown; `provider_id` names it there."""
+    """One outcome: `state` is accepted, retry (after `after_s`), rejected or unknown; `provider_id` names it there.
+
+    `trouble`: the provider itself is in trouble, not this message: many of them in a row open the breaker.
+    """
 
     state: str
     reason: str = ""
     provider_id: str = ""
     after_s: float = 0.0
+    trouble: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A rendered message: what a provider sends."""
+    """A rendered message: what a provider sends.
+
+    `call_by`: after this time (ticks of `pipeline.sending.clock`) it must be checked anew before it is handed over.
+    """
 
     command: str
     channel: str
@@ -29,13 +36,20 @@ class Message:
     marketing: bool
     reply_to: str | None = None
     unsubscribe_url: str | None = None
+    call_by: int | None = None
 
 
 class Provider(Protocol):
-    """Carries out one message; knows no rule of the business. `idempotent`: it takes the command id as a key."""
+    """Carries out one message; knows no rule of the business.
+
+    `idempotent`: it takes the command id as a key, so that the same command twice is one message. `needs_address`:
+    without one there is nobody to send to. `at_once`: how many calls it takes at the same time.
+    """
 
     name: str
     idempotent: bool
+    needs_address: bool
+    at_once: int
 
     async def send(self, message: Message) -> Outcome:
         """Send a message and say what came of it; never raises for what the other side does."""

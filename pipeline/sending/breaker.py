@@ -1,0 +1,33 @@
+"""The breaker of a provider: when it is in trouble, it is left alone for a while, and then asked once."""
+
+# Five in a row are no chance; waits of 2, 4 ... 60 s: short against any `valid_for`, long against a restart.
+TROUBLES_MAX = 5
+OPEN_MS = 2_000
+OPEN_MS_MAX = 60_000
+
+
+class Breaker:
+    """Closed, open until a time, or half open (one call to see). Times are ticks of a monotonic clock, in ms."""
+
+    def __init__(self) -> None:
+        self._troubles = 0
+        self._until: int | None = None
+        self._wait_ms = OPEN_MS
+
+    def room(self, ticks: int, most: int) -> int:
+        """Return how many calls may be made now."""
+        if self._until is None:
+            return most
+        return 1 if ticks >= self._until else 0
+
+    def note(self, trouble: bool, ticks: int) -> None:
+        """Take note of one call."""
+        if not trouble:
+            self._troubles, self._until, self._wait_ms = 0, None, OPEN_MS
+            return
+        self._troubles += 1
+        if self._until is not None and ticks >= self._until:
+            self._wait_ms = min(self._wait_ms * 2, OPEN_MS_MAX)
+            self._until = ticks + self._wait_ms
+        elif self._until is None and self._troubles >= TROUBLES_MAX:
+            self._until = ticks + self._wait_ms

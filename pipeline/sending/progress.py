@@ -1,0 +1,58 @@
+"""Where the sender of one channel stands in one partition of `delivery`: committed with every outcome."""
+
+import msgspec
+
+
+class Span(msgspec.Struct, frozen=True, array_like=True):
+    """Commands of the channel from offset `first` to `last`, none of them at its end; `held`: receipt written."""
+
+    first: int
+    last: int
+    held: bool = False
+
+
+class Retry(msgspec.Struct, frozen=True, array_like=True):
+    """A command that the provider put off: how often it was tried, and not before when (UTC ms of the wall clock)."""
+
+    offset: int
+    attempts: int
+    not_before: int
+
+
+class Tally(msgspec.Struct, frozen=True, array_like=True):
+    """How many commands of one version of a scenario were rendered, and how many of them failed in the template."""
+
+    scenario: str
+    version: str
+    seen: int
+    failed: int
+
+
+class SenderProgress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The truth of where one (channel, partition of `delivery`) stands.
+
+    Every command of the channel below `next` has its final receipt, but those in `waiting`. `open` are offsets whose
+    intent is committed and whose outcome is not: after a crash these are unknown. `braked` names scenarios that an
+    operator must release, `dropped` the offset below which an operator dropped a scenario's commands. `records_clock`
+    is None until the first mark has said which clock holds.
+    """
+
+    channel: str
+    partition: int
+    next: int = 0
+    waiting: tuple[Span, ...] = ()
+    open: tuple[int, ...] = ()
+    retries: tuple[Retry, ...] = ()
+    tallies: tuple[Tally, ...] = ()
+    braked: tuple[str, ...] = ()
+    dropped: dict[str, int] = {}
+    records_clock: bool | None = None
+
+    @property
+    def low(self) -> int:
+        """The offset from which `delivery` must be read again after a restart."""
+        return min(self.waiting[0].first, self.next) if self.waiting else self.next
+
+
+encode_progress = msgspec.json.Encoder().encode
+decode_progress = msgspec.json.Decoder(SenderProgress).decode
