@@ -20,6 +20,8 @@ class Batch:
 
     progress: Progress
     customers: dict[str, Customer | None] = field(default_factory=dict)
+    # The (hot, cold) values of those customers: they were encoded once, to measure them.
+    encoded: dict[str, tuple[bytes, bytes]] = field(default_factory=dict)
     commands: list[Command] = field(default_factory=list)
     cancels: list[Cancel] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)

@@ -1,29 +1,42 @@
 """The embedded sender: carries out what stands on `delivery`, with intents and outcomes in write batches.
 
+A round: 1. the next commands of `delivery`, up to ROUND_MAX; 2. checks; 3. one write batch: the ends that need no call,
+the intents of the others, and the round's extent; 4. the calls; 5. one write batch: the outcomes and the next round's
+beginning. A restart does the same round again: what has ended is left out, what has an intent gets no second one.
+
 History is sent by its own clock: the clock at a command is when the engine emitted it, so that the outcome does not
 depend on when the process was running.
 """
 
 import asyncio
+from collections.abc import Callable
 
 import msgspec
 from rocksdict import WriteBatch
 
 from models.command import Cancel, Command, DeliveryRecord
-from models.receipt import Receipt
+from models.receipt import FINAL, Receipt
+from pipeline.errors import RunError
 from pipeline.runtime.folder import Folder, meta_key, stream_key
 from pipeline.sending.stage import ROUND_MAX, Queued, Ready, SenderStage
 
+# How soon a stop is heard while a provider's time to retry is awaited.
+HEARD_S = 0.1
 _delivery = msgspec.json.Decoder(DeliveryRecord)
 _cancel = msgspec.json.Decoder(Cancel)
-_state: "msgspec.json.Decoder[SenderState]"
 encode = msgspec.json.Encoder().encode
 
 
 class SenderState(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """Where the sender stands: the next offset of `delivery`, and the offsets whose intents are open."""
+    """Where the sender stands on `delivery`.
+
+    Every command before `next` has ended. The round in hand goes up to `upto`; of it `done` have ended, and `open`
+    have an intent and no outcome.
+    """
 
     next: int = 0
+    upto: int = 0
+    done: list[int] = []
     open: list[int] = []
 
 
@@ -31,11 +44,12 @@ _state = msgspec.json.Decoder(SenderState)
 
 
 class EmbeddedSender:
-    """Drives the stage of one channel over the folder's streams."""
+    """Drives the stage of each channel over the folder's streams."""
 
-    def __init__(self, folder: Folder, stages: dict[str, SenderStage]):
+    def __init__(self, folder: Folder, stages: dict[str, SenderStage], stopping: Callable[[], bool]):
         self.folder = folder
         self.stages = stages
+        self.stopping = stopping
         raw = folder.get("sender")
         self.state = _state.decode(raw) if raw else SenderState()
         self._receipts_end = folder.end("receipts")
@@ -43,27 +57,30 @@ class EmbeddedSender:
         self._cancels_next = 0
         self._runner = asyncio.Runner()
 
-    def carry_out(self) -> int:
-        """Carry out every command on `delivery`, in rounds; return how many ended."""
-        ended = 0
-        while True:
+    def carry_out(self) -> bool:
+        """Carry out every command on `delivery`, in rounds; False where a stop came first."""
+        while not self.stopping():
             queued = self._read()
             if not queued:
-                return ended
+                return True
             self._read_cancels()
             self._round(queued)
-            ended += len(queued)
+        return False
 
     def _read(self) -> list[Queued]:
+        state = self.state
         found: list[Queued] = []
-        for offset, raw in self.folder.scan("delivery", self.state.next):
+        for offset, raw in self.folder.scan("delivery", state.next):
+            if state.next < state.upto <= offset:
+                break
             record = _delivery.decode(raw)
             if isinstance(record, Command):
-                found.append(Queued(record, offset))
+                if offset not in state.done:
+                    found.append(Queued(record, offset))
                 if len(found) >= ROUND_MAX:
                     break
-            elif not found:
-                self.state.next = offset + 1
+            elif not found and not state.done:
+                state.next = offset + 1
         return found
 
     def _read_cancels(self) -> None:
@@ -74,20 +91,29 @@ class EmbeddedSender:
 
     def _round(self, queued: list[Queued]) -> None:
         """Check, commit the intents, call, commit the outcomes."""
-        receipts: list[Receipt] = []
+        state = self.state
+        ended: list[Receipt] = []
         ready: list[Ready] = []
         for one in queued:
-            done = self._checked(one)
-            if isinstance(done, Ready):
-                ready.append(done)
+            checked = self._checked(one)
+            if isinstance(checked, Ready):
+                ready.append(checked)
             else:
-                receipts.append(done)
-        intents = [self._stage(one.queued).receipt(one.queued, "intent", one.checked_at) for one in ready]
-        self.state.open = [one.queued.offset for one in ready]
-        self._commit([*receipts, *intents])
-        outcomes = [self._runner.run(self._call(one)) for one in ready]
-        self.state.open = []
-        self.state.next = queued[-1].offset + 1
+                ended.append(checked)
+        fresh = [one for one in ready if one.queued.offset not in state.open]
+        intents = [self._stage(one.queued).receipt(one.queued, "intent", one.checked_at) for one in fresh]
+        state.upto = queued[-1].offset + 1
+        state.done = [*state.done, *(receipt.delivery_offset for receipt in ended)]
+        state.open = [one.queued.offset for one in ready]
+        if ended or intents:
+            self._commit([*ended, *intents])
+        outcomes = self._runner.run(self._calls(ready)) if ready else []
+        state.open = []
+        if len(outcomes) == len(ready):
+            state.next, state.done = state.upto, []
+        else:
+            # Stopped: those without an outcome were not called, or put off by the provider; they wait for the next run.
+            state.done = [*state.done, *(receipt.delivery_offset for receipt in outcomes)]
         self._commit(outcomes)
 
     def _stage(self, queued: Queued) -> SenderStage:
@@ -105,15 +131,34 @@ class EmbeddedSender:
         assert done is not None, "history holds nothing back"
         return done
 
-    async def _call(self, ready: Ready) -> Receipt:
-        """Call until there is an end: a history waits for its provider, by the wall clock."""
+    async def _calls(self, ready: list[Ready]) -> list[Receipt]:
+        """Call one after another, and return the ends up to where a stop came."""
+        ends: list[Receipt] = []
+        for one in ready:
+            end = await self._call(one)
+            if end is None:
+                break
+            ends.append(end)
+        return ends
+
+    async def _call(self, ready: Ready) -> Receipt | None:
+        """Call until there is an end: a history waits for its provider, by the wall clock. None where a stop came."""
         stage = self._stage(ready.queued)
-        while True:
-            done = await stage.call(ready, ready.checked_at)
-            if done.state != "retry":
+        while not self.stopping():
+            try:
+                done = await stage.call(ready, ready.checked_at)
+            except OSError as error:
+                raise RunError(f"a message cannot be written: {error}: make space and run again") from None
+            if done.state in FINAL:
                 return done
-            wait_s = (ready.queued.not_before - ready.checked_at) / 1000
-            await asyncio.sleep(wait_s)
+            await self._until_retry((ready.queued.not_before - ready.checked_at) / 1000)
+        return None
+
+    async def _until_retry(self, wait_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + wait_s
+        while not self.stopping() and (left := deadline - loop.time()) > 0:  # noqa: ASYNC110 - a flag, not an event
+            await asyncio.sleep(min(left, HEARD_S))
 
     def _commit(self, receipts: list[Receipt]) -> None:
         batch = WriteBatch(raw_mode=True)

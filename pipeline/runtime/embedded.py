@@ -3,11 +3,15 @@
 The schedule is strict, and every stage goes on from its own durable progress, so that a run that was killed and
 restarted gives byte for byte what an undisturbed one gives:
   1. ingest takes the next slice of source records; journal, dead letters and positions are one write batch;
-  2. journeys read the journal to its end and fire what is due, a commit a message;
-  3. the sender carries out what stands on `delivery`;
+  2. journeys fire what is due, a commit a slice of customers, then read the next journal message, until the end;
+  3. the sender carries out what stands on `delivery`, in rounds;
   4. receipts and forwarded events go back into the journal as one message, and 2 to 4 are repeated until all is quiet.
-A restart begins at 2. A slice is a fixed count of source records from the last slice's end, whatever the speed: a pace
-only decides when the next slice is taken.
+A restart begins at 2, and so does a stop that came between two commits. Every commit is one write batch, and what a
+stage does next depends on nothing but what was committed: slices are counts, of records, customers or commands.
+
+Under a pace a slice of records also ends where log time has come to the wall clock's share. It ends at a record's
+boundary where log time moves on, so every tick still stands before the event that moved it, and every customer's inputs
+keep their order; only receipts come back in other places between them, and those are judged by their own times.
 """
 
 import time
@@ -56,7 +60,11 @@ class Feedback(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 @dataclass
 class EmbeddedOptions:
-    """What a run is made of. `inputs` are opened by the caller; `speed` None is as fast as it goes, else a factor."""
+    """What a run is made of.
+
+    `inputs` are opened by the caller; `speed` None is as fast as it goes, else a factor. `stopping` is asked between
+    commits: once it says so the pipeline does nothing more, and is to be closed.
+    """
 
     data: Path
     plan: PlanSources
@@ -65,6 +73,7 @@ class EmbeddedOptions:
     speed: float | None = None
     until_end: bool = False
     advance_ms: int = 0
+    stopping: Callable[[], bool] = lambda: False
 
 
 @dataclass
@@ -98,7 +107,7 @@ class EmbeddedPipeline:
         self._store = RocksState(folder.db)
         self._ends = {name: folder.end(name) for name in STREAMS if name != RECEIPTS}
         stage = SenderStage("email", options.provider(options.data), self._renderer)
-        self._sender = EmbeddedSender(folder, {"email": stage})
+        self._sender = EmbeddedSender(folder, {"email": stage}, options.stopping)
         self._activate()
         self.partition = PartitionRuntime(self._progress(), self._store, PlanBook(self._sources))
         self._settle()
@@ -170,7 +179,9 @@ class EmbeddedPipeline:
             self._ends[stream] += 1
 
     def step(self) -> bool:
-        """Take one slice all the way through; False when there is nothing to do now."""
+        """Take one slice all the way through; False when there is nothing to do now, or a stop was asked for."""
+        if self.options.stopping():
+            return False
         until = self._pace.until(self.ingest.next_time) if self._pace else None
         slice_ = self.ingest.step(SLICE_RECORDS, until)
         if not slice_.records and not slice_.dead_letters:
@@ -192,6 +203,8 @@ class EmbeddedPipeline:
 
     def finish(self) -> None:
         """Close the history: move the watermark on past the last event, and let every due timer fire."""
+        if self.options.stopping():
+            return
         last = self.ingest_state.time
         raw = self.folder.get("finished")
         if raw is not None and int(raw) == last:
@@ -209,19 +222,29 @@ class EmbeddedPipeline:
         self.folder.write(batch)
 
     def _settle(self) -> None:
-        """Stages 2 to 4 until all is quiet."""
-        while True:
-            self._read_journal()
-            self._sender.carry_out()
-            if not self._feed_back():
-                return
+        """Stages 2 to 4 until all is quiet, or a stop comes between two commits."""
+        while self._journeys() and self._sender.carry_out() and self._feed_back():
+            pass
 
-    def _read_journal(self) -> None:
+    def _journeys(self) -> bool:
+        """Fire what is due and read the journal to its end; False where a stop came first."""
+        going = self._fire()
         for offset, raw in self.folder.scan("journal", self.partition.progress.next_offset):
-            bundle = decode(raw)
-            self.partition.read(JournalMessage(offset=offset, appended_at=0, bundle=bundle))
-            self.partition.drain_all()
-            self._commit(self.partition.take())
+            if not going:
+                break
+            self.partition.read(JournalMessage(offset=offset, appended_at=0, bundle=decode(raw)))
+            going = self._fire()
+        return going
+
+    def _fire(self) -> bool:
+        more = True
+        while more:
+            more = self.partition.drain()
+            if self.partition.changed:
+                self._commit(self.partition.take())
+            if self.options.stopping():
+                return False
+        return True
 
     def _commit(self, taken: Batch) -> None:
         batch = WriteBatch(raw_mode=True)

@@ -22,23 +22,19 @@ from models.journal import (
     StateVersionSet,
     Tick,
 )
-from models.progress import Counts, Progress
+from models.progress import STATE_VERSION, Counts, Progress
 from pipeline.engine import api
 from pipeline.engine.plan import Plan
-from pipeline.engine.transition import Transition
 from pipeline.errors import RunError
 from pipeline.journal.records_clock import MERGED
 from pipeline.journal.watermark import SourceTable
 from pipeline.runtime.batch import Batch
 from pipeline.runtime.plans import PLANS_KEPT, PlanBook
-from pipeline.store.codec import STATE_BYTES_MAX, encode_cold, encode_hot
+from pipeline.runtime.stepping import Stepped, cause, fire_apart, measured
 from pipeline.store.protocol import StateStore
 
 CONTROLS_KEPT = 64
 DRAIN_SLICE = 500
-COMMAND_BYTES_MAX = 256 * 1024
-# A state is measured only when it can be large: a customer with this many parts.
-PARTS_MEASURED = 24
 _encode = msgspec.json.Encoder().encode
 
 
@@ -53,7 +49,7 @@ class PartitionRuntime:
         self.progress = progress
         self.store = store
         self.plans = plans
-        self.table = SourceTable(progress.sources, progress.watermark)
+        self.table = SourceTable(progress.sources, progress.watermark, progress.applied_until)
         self.records_clock = any(row.source == MERGED for row in progress.sources)
         self._plan = self._build_plan()
         self._counts = {name: getattr(progress.counts, name) for name in Counts.__struct_fields__}
@@ -62,7 +58,11 @@ class PartitionRuntime:
 
     def _clear(self) -> None:
         self._dirty: dict[str, Customer | None] = {}
+        self._encoded: dict[str, tuple[bytes, bytes]] = {}
+        # Timers of customers changed since the last commit; the store's index, which does not know them yet, is read
+        # on from a cursor, so that no drain looks twice at what an earlier one of the same batch has fired.
         self._dues: list[tuple[int, str]] = []
+        self._due_cursor: tuple[int, str] | None = None
         self._batch = Batch(progress=self.progress)
         self.events_in_batch = 0
 
@@ -113,29 +113,34 @@ class PartitionRuntime:
         if not self.records_clock and event.arrived_at > appended_at:
             event = replace(event, arrived_at=appended_at)
         silent = self.table.is_joining(event.position)
-        before = self._customer(event.customer)
         try:
-            done = api.apply_event(
-                before, event, self.watermark, self._plan, activated_at=self.progress.activated_at, silent=silent
-            )
-            self._check_size(done)
+            found = self._step(event, self._plan, silent)
         except Exception as error:  # noqa: BLE001 - whatever a step raises is that event's fault alone: a dead letter
-            self._dead(event, f"{type(error).__name__}: {error}")
+            self._dead(event, cause(error))
             return
-        self._count("duplicate" if done.duplicate else "applied")
-        if done.silent:
+        self._count("duplicate" if found.done.duplicate else "applied")
+        if found.done.silent:
             self._count("silent")
-        self._keep(event.customer, done)
+        self._keep(event.customer, found)
 
-    def _check_size(self, done: Transition) -> None:
-        customer = done.customer
-        if customer is not None and len(customer.enrolments) + len(customer.cold.cart.items) > PARTS_MEASURED:
-            size = len(encode_hot(customer)) + len(encode_cold(customer))
-            if size > STATE_BYTES_MAX:
-                raise ValueError(f"a state of {size} bytes; {STATE_BYTES_MAX} are allowed")
-        for command in done.commands:
-            if command.data and len(_encode(command)) > COMMAND_BYTES_MAX:
-                raise ValueError(f"a command of over {COMMAND_BYTES_MAX} bytes")
+    def _step(self, event: Event, plan: Plan, silent: bool) -> Stepped:
+        """Step an event; where that raises, the fault may be a timer's that was due before it: those go apart first."""
+        try:
+            return self._apply(event, plan, silent)
+        except Exception:
+            customer = self._customer(event.customer)
+            if customer is None or not self._owes(customer, plan):
+                raise
+            self._fire_apart(customer, plan)
+            return self._apply(event, plan, silent)
+
+    def _apply(self, event: Event, plan: Plan, silent: bool) -> Stepped:
+        before, activated_at = self._customer(event.customer), self.progress.activated_at
+        return measured(api.apply_event(before, event, self.watermark, plan, activated_at=activated_at, silent=silent))
+
+    def _owes(self, customer: Customer, plan: Plan) -> bool:
+        due = api.next_due(customer)
+        return customer.activated != plan.hash or (due is not None and due < self.watermark)
 
     def _dead(self, event: Event, reason: str) -> None:
         position = event.position
@@ -159,7 +164,8 @@ class PartitionRuntime:
             return self._dirty[name]
         return self.store.get(name)
 
-    def _keep(self, name: str, done: Transition) -> None:
+    def _keep(self, name: str, found: Stepped) -> None:
+        done = found.done
         self._dirty[name] = done.customer
         batch = self._batch
         batch.commands += done.commands
@@ -168,7 +174,11 @@ class PartitionRuntime:
         batch.forwards += done.forwards
         for kind in ("commands", "cancels", "decisions", "forwards"):
             self._counts[kind] += len(getattr(done, kind))
-        due = api.next_due(done.customer) if done.customer is not None else None
+        if done.customer is None or found.encoded is None:
+            self._encoded.pop(name, None)
+            return
+        self._encoded[name] = found.encoded
+        due = api.next_due(done.customer)
         if due is not None:
             heapq.heappush(self._dues, (due, name))
 
@@ -176,16 +186,20 @@ class PartitionRuntime:
         self._counts[name] += 1
 
     def drain(self, limit: int = DRAIN_SLICE) -> bool:
-        """Fire due timers and do the activation pass, up to so many customers; say whether more may wait."""
+        """Fire due timers and do the activation pass, up to so many customers; say whether more may wait.
+
+        The host may commit between two drains, and reads its next message when there is no more.
+        """
         plan = self._plan
         if plan is None:
             return False
         done = self._drain_changed(plan, limit)
-        if done < limit:
-            waiting = self.store.due(self.watermark, limit - done + len(self._dirty))
-            for name in [name for name in waiting if name not in self._dirty][: limit - done]:
+        while done < limit and (waiting := self.store.due(self.watermark, limit - done, self._due_cursor)):
+            self._due_cursor = waiting[-1]
+            fresh = [name for _, name in waiting if name not in self._dirty]
+            for name in fresh:
                 self._fire(name, plan)
-                done += 1
+            done += len(fresh)
         if done < limit:
             done += self._pass(plan, limit - done)
         return done >= limit
@@ -206,18 +220,27 @@ class PartitionRuntime:
             # An index entry of a customer who is gone: the commit takes it away.
             self._dirty[name] = None
             return
-        self._keep(name, api.fire_timers(customer, self.watermark, plan, activated_at=self.progress.activated_at))
+        try:
+            done = api.fire_timers(customer, self.watermark, plan, activated_at=self.progress.activated_at)
+            self._keep(name, measured(done))
+        except Exception:  # noqa: BLE001 - fired again apart, where what raises ends with a decision
+            self._fire_apart(customer, plan)
+
+    def _fire_apart(self, customer: Customer, plan: Plan) -> None:
+        for found in fire_apart(customer, self.watermark, plan, self.progress.activated_at):
+            self._keep(customer.id, found)
 
     def _pass(self, plan: Plan, limit: int) -> int:
-        """Do a slice of the activation pass: customers whom no event has brought to it yet."""
+        """Do a slice of the activation pass: customers whom no input has brought to it yet, in the order of ids."""
         cursor = self.progress.pass_cursor
         if cursor is None:
             return 0
-        names = self.store.customers_after(cursor or None, limit)
+        new = heapq.nsmallest(limit, (name for name in self._dirty if name > cursor))
+        names = sorted({*self.store.customers_after(cursor or None, limit), *new})[:limit]
         for name in names:
             customer = self._customer(name)
             if customer is not None and customer.activated != plan.hash:
-                self._keep(name, api.activate(customer, plan, self.watermark, self.progress.activated_at))
+                self._fire(name, plan)
         self.progress = replace(self.progress, pass_cursor=names[-1] if names else None)
         return len(names)
 
@@ -244,6 +267,8 @@ class PartitionRuntime:
                 self.table.change(entry)
                 self.records_clock = self.records_clock or entry.source == MERGED
             case StateVersionSet():
+                if entry.version > STATE_VERSION:
+                    raise RunError(f"the journal asks for state version {entry.version}: run a newer release")
                 progress = replace(progress, state_version=entry.version)
         self.progress = replace(progress, controls=(*progress.controls, entry.id)[-CONTROLS_KEPT:])
         self._plan = self._build_plan()
@@ -265,7 +290,7 @@ class PartitionRuntime:
     def take(self) -> Batch:
         """Return all that is to be committed, with the mark and the progress record."""
         batch = self._batch
-        batch.customers = self._dirty
+        batch.customers, batch.encoded = self._dirty, self._encoded
         until = self.table.applied_until
         self.progress = replace(
             self.progress,

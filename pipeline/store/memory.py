@@ -18,10 +18,10 @@ class MemoryStore:
         """Return a customer's committed state."""
         return self._customers.get(customer)
 
-    def due(self, before: int, limit: int) -> list[str]:
-        """Return customers with a timer due before a time (UTC ms), earliest first."""
+    def due(self, before: int, limit: int, after: tuple[int, str] | None = None) -> list[tuple[int, str]]:
+        """Return (due, customer) of timers due before a time (UTC ms), in that order, those after a cursor."""
         found = sorted((due, name) for name, due in self._dues.items() if due < before)
-        return [name for _, name in found[:limit]]
+        return [row for row in found if after is None or row > after][:limit]
 
     def customers_after(self, cursor: str | None, limit: int) -> list[str]:
         """Return customer ids after a cursor, in order."""

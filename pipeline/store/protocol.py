@@ -12,8 +12,8 @@ class StateStore(Protocol):
     def get(self, customer: str) -> Customer | None:
         """Return a customer's committed state."""
 
-    def due(self, before: int, limit: int) -> list[str]:
-        """Return customers whose index entry is due before a time (UTC ms), earliest first, each once."""
+    def due(self, before: int, limit: int, after: tuple[int, str] | None = None) -> list[tuple[int, str]]:
+        """Return (due, customer) of index entries due before a time (UTC ms), in that order, those after a cursor."""
 
     def customers_after(self, cursor: str | None, limit: int) -> list[str]:
         """Return customer ids in the order of their UTF-8 bytes after a cursor: the slices of an activation pass."""

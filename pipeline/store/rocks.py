@@ -52,6 +52,10 @@ def due_key(due: int, customer: str) -> bytes:
     return TIMER + due.to_bytes(8, "big") + customer.encode()
 
 
+def _encoded(batch: Batch, name: str, customer: Customer) -> tuple[bytes, bytes]:
+    return batch.encoded.get(name) or (encode_hot(customer), encode_cold(customer))
+
+
 class RocksState:
     """The state part of a RocksDB: reads, and the writes that a batch adds to a `WriteBatch`."""
 
@@ -86,28 +90,22 @@ class RocksState:
             self._old, self._young = self._young, {}
             self._dues = {name: due for name, due in self._dues.items() if name in self._old}
 
-    def due(self, before: int, limit: int) -> list[str]:
-        """Return customers whose index entry is due before a time (UTC ms), earliest first."""
+    def due(self, before: int, limit: int, after: tuple[int, str] | None = None) -> list[tuple[int, str]]:
+        """Return (due, customer) of index entries due before a time (UTC ms), in that order, those after a cursor."""
         if before <= self._first_due:
             return []
-        found: list[str] = []
+        found: list[tuple[int, str]] = []
         rows = self._db.iter()
-        rows.seek(TIMER + self._first_due.to_bytes(8, "big"))
-        first = before
-        while rows.valid():
+        rows.seek(TIMER + self._first_due.to_bytes(8, "big") if after is None else due_key(*after) + b"\x00")
+        while rows.valid() and len(found) < limit:
             key = rows.key()
-            if key[:1] != TIMER:
-                break
             due = int.from_bytes(key[1:9], "big")
-            if due >= before:
+            if key[:1] != TIMER or due >= before:
                 break
-            if not found:
-                first = due
-            found.append(key[9:].decode())
-            if len(found) >= limit:
-                break
+            found.append((due, key[9:].decode()))
             rows.next()
-        self._first_due = first
+        if after is None:
+            self._first_due = found[0][0] if found else before
         return found
 
     def customers_after(self, cursor: str | None, limit: int) -> list[str]:
@@ -129,7 +127,7 @@ class RocksState:
         """Add a batch's states, index changes and progress to a write batch; return the changelog's records."""
         changelog: list[tuple[bytes, bytes | None]] = []
         for name, customer in batch.customers.items():
-            changelog += self._write_customer(name, customer, out, batch.progress.watermark)
+            changelog += self._write_customer(name, customer, batch, out)
         progress = encode_progress(batch.progress)
         out.put(PROGRESS, progress)
         changelog.append((PROGRESS, progress))
@@ -143,24 +141,26 @@ class RocksState:
                 found += [(hot_key(name), None), (cold_key(name), None)]
                 continue
             values = self._values(name)
-            cold = encode_cold(customer)
-            found.append((hot_key(name), encode_hot(customer)))
+            hot, cold = _encoded(batch, name, customer)
+            found.append((hot_key(name), hot))
             if values is None or values[1] != cold:
                 found.append((cold_key(name), cold))
         found.append((PROGRESS, encode_progress(batch.progress)))
         return found
 
     def _write_customer(
-        self, name: str, customer: Customer | None, out: WriteBatch, watermark: int
+        self, name: str, customer: Customer | None, batch: Batch, out: WriteBatch
     ) -> list[tuple[bytes, bytes | None]]:
-        old = self._values(name)
+        watermark = batch.progress.watermark
         if customer is None:
             out.delete(hot_key(name))
             out.delete(cold_key(name))
             self._young.pop(name, None)
+            self._old.pop(name, None)
             self._index(name, None, out, watermark)
             return [(hot_key(name), None), (cold_key(name), None)]
-        hot, cold = encode_hot(customer), encode_cold(customer)
+        old = self._values(name)
+        hot, cold = _encoded(batch, name, customer)
         out.put(hot_key(name), hot)
         records: list[tuple[bytes, bytes | None]] = [(hot_key(name), hot)]
         if old is None or old[1] != cold:
@@ -195,6 +195,7 @@ class RocksState:
 
     def load(self, records: Iterable[tuple[bytes, bytes | None]]) -> None:
         """Write changelog records as they are (restore); the index is made by `reindex` afterwards."""
+        self._forget()
         out = WriteBatch(raw_mode=True)
         for key, value in records:
             if value is None:
@@ -210,6 +211,10 @@ class RocksState:
             customer = self.get(name)
             self._index(name, next_due(customer) if customer else None, out, 0)
         self._db.write(out)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Drop what memory holds of the disk."""
         self._young, self._old, self._dues = {}, {}, {}
         self._first_due = 0
 
