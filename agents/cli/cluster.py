@@ -76,7 +76,7 @@ def topics_apply(**said: Any) -> None:
 @topics.command("verify")
 @_topic_options
 @click.pass_context
-def topics_verify(context: click.Context, **said: Any) -> None:
+def topics_verify(context: click.Context, /, **said: Any) -> None:
     """Compare the topics with what they should be; exit 1 where one differs."""
     from agents.kafka.topics import compare
 

@@ -82,7 +82,7 @@ class Pump(Service):
             if len(name) == 32 and name not in self.sources:
                 self.sources[name] = PlanSources.decode(value)
 
-    @Service.task  # type: ignore[misc,untyped-decorator]
+    @Service.task
     async def pump(self) -> None:
         """Fetch and hand on; a chunk of an assignment that is over is dropped by its lane."""
         while not self.should_stop:
@@ -167,7 +167,7 @@ def build(bootstrap: str, topics: Topics, data: Path, instance: str, partitions:
     channel = app.channel(maxsize=64)
     pump = Pump(app, channel, bootstrap, topics, data, instance, partitions)
 
-    @app.agent(channel, name="journeys")  # type: ignore[untyped-decorator]
+    @app.agent(channel, name="journeys")
     async def journeys(chunks: AsyncIterator[Any]) -> None:
         async for partition, epoch, records in chunks:
             pump.dispatch(partition, epoch, records)

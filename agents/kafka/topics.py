@@ -10,6 +10,8 @@ from models.topics import Topics
 from pipeline.errors import RunError
 
 DAY_MS = 24 * 3_600_000
+# Three copies of everything, as far as there are brokers.
+COPIES = 3
 BYTES_MAX = str(2 * 1024 * 1024)
 
 
@@ -39,6 +41,8 @@ def wanted(topics: Topics, partitions: int, journal_days: int = 30) -> list[Want
         Wanted(topics.cancels, partitions, kept),
         Wanted(topics.receipts, partitions, kept),
         Wanted(topics.forwards, partitions, kept),
+        # Small segments: a sender that opens a partition reads the uncompacted tail.
+        Wanted(topics.sender_progress, partitions, {**compacted, "segment.bytes": str(8 * 1024 * 1024)}),
         Wanted(topics.dead_letters, 1, kept),
         Wanted(topics.plans, 1, compacted),
     ]
@@ -95,8 +99,9 @@ async def create(bootstrap: str, topics: list[Wanted]) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
+        copies = min(COPIES, len((await admin.describe_cluster())["brokers"]))
         answer = await admin.create_topics(
-            [NewTopic(one.name, one.partitions, -1, topic_configs=one.configs) for one in topics]
+            [NewTopic(one.name, one.partitions, copies, topic_configs=one.configs) for one in topics]
         )
         for name, code, *rest in answer.topic_errors:
             error = for_code(code)
