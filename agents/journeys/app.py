@@ -114,7 +114,11 @@ class Pump(Service):
 
     def assigned(self, partitions: set[int]) -> None:
         """Pause what was given and open each in a task; the listener must return at once."""
-        self.reader.pause(*[TopicPartition(self.topics.journal, one) for one in partitions])
+        places = [TopicPartition(self.topics.journal, one) for one in partitions]
+        self.reader.pause(*places)
+        for place in places:
+            # A place to stand on while it is paused: without one a group that never committed ends the consumer.
+            self.reader.seek(place, 0)
         book = PlanBook(self.sources.get)
         for partition in sorted(partitions):
             place = Place(
