@@ -89,6 +89,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     spent: Money = 0
     refunded: Money = 0
     last_rating: int | None = None
+    last_rating_at: Time | None = None
     uncounted: int = 0  # amounts in a currency without a rate
 
 
@@ -142,7 +143,8 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `clock` is the time at which the last step was done (entry's `at` at first): waits count from it. `at_step` is the
     index of the op in the version's program at which it stands. `closing` means that its last message is out and
-    that only exits and receipts act on it still. `next_entry` is the latest entry event that came while inside.
+    that only exits and receipts act on it still. `next_entry` is the latest entry event that came while inside, `by`
+    the event that ended the last `wait_for`, which satisfies no second one.
     """
 
     id: str
@@ -161,6 +163,7 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     goal_at: Time | None = None
     ended_at: Time | None = None
     next_entry: Entry | None = None
+    by: str = ""
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

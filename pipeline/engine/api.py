@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from models.customer import Customer
 from models.event import Event
 from models.ids import derived_event_id
-from pipeline.engine import cart, entering, exits, interests, person, profile, settling, steps, timers
+from pipeline.engine import cart, entering, exits, interests, person, profile, settling, timers, waits
 from pipeline.engine.ending import cancel_unsent, end
 from pipeline.engine.memory import note_id, remember
 from pipeline.engine.plan import Plan
@@ -81,12 +81,18 @@ def _activate(work: Work, at: int) -> None:
     """Those inside stay on their version (pin); whose version is nowhere any more, ends."""
     work.move_now(at)
     work.activated = work.plan.hash
+    live = [scenario.name for scenario in work.plan.scenarios]
     for enrolment in work.enrolments:
-        if work.scenario_of(enrolment) is None:
-            if enrolment.closing:
-                work.drop(enrolment.id)
-            else:
-                end(work, enrolment, work.now, "exited", "version_missing")
+        if work.scenario_of(enrolment) is not None:
+            continue
+        if enrolment.closing:
+            # Without its exits nothing could stop what is out any more.
+            cancel_unsent(work, enrolment, "version_missing")
+            work.drop(enrolment.id)
+        else:
+            reason = "version_missing" if enrolment.scenario in live else "scenario_removed"
+            end(work, enrolment, work.now, "exited", reason, cancel=True)
+    timers.run_ready(work)
 
 
 def _forget(work: Work) -> None:
@@ -126,7 +132,6 @@ def _act(work: Work, happening: Happening) -> None:
         settling.settle(work, happening)
         exits.look(work, happening)
         exits.look_at_conditions(work, happening)
-        steps.wake(work, happening)
-    if not work.silent:
-        entering.consider(work, happening)
+        waits.wake(work, happening)
+    entering.consider(work, happening)
     timers.run_ready(work)

@@ -1,4 +1,8 @@
-"""The cart: whole carts are last-writer by `at`, single changes add up, an order empties it."""
+"""The cart: whole carts are last-writer by `at`, single changes add up, an order empties it.
+
+A whole cart already holds the single changes up to its own millisecond, so those that are read after it change nothing.
+A single change that was read before an older whole cart is not undone: nothing says any more what it was made of.
+"""
 
 from typing import Any
 
@@ -7,17 +11,22 @@ from msgspec.structs import replace
 from models.customer import Cart, CartItem
 from models.event import Event
 from models.money import convert
+from pipeline.engine.bounds import bounded
 from pipeline.engine.plan import Settings
 
 # Beyond what a person puts in a cart; the rest of a longer one is not kept.
 ITEMS_MAX = 50
-ITEM_FIELDS = tuple(CartItem.__struct_fields__)
+ITEM_FIELDS = frozenset(CartItem.__struct_fields__)
 CART_EVENTS = frozenset({"cart_updated", "cart_item_added", "cart_item_removed", "order_placed"})
 
 
 def item_of(line: dict[str, Any], currency: str, settings: Settings) -> CartItem:
     """Return a line of an event as a cart item, its price in the store's currency (None without a rate)."""
-    fields = {name: line[name] for name in ITEM_FIELDS if line.get(name) is not None}
+    fields: dict[str, Any] = {
+        name: value if type(value) is int else bounded(value)
+        for name, value in line.items()
+        if value is not None and name in ITEM_FIELDS
+    }
     if "price" in fields:
         fields["price"] = convert(fields["price"], currency, settings.currency, settings.rates)
     return CartItem(**fields)
@@ -28,14 +37,13 @@ def total_of(items: tuple[CartItem, ...]) -> int:
     return sum((item.price or 0) * item.quantity for item in items)
 
 
-def _added(cart: Cart, event: Event, settings: Settings) -> tuple[CartItem, ...]:
-    new = item_of(
-        {**event.data, "url": event.data.get("url")}, event.data.get("currency") or settings.currency, settings
-    )
+def _added(cart: Cart, event: Event, settings: Settings, *, later: bool) -> tuple[CartItem, ...]:
+    new = item_of(event.data, event.data.get("currency") or settings.currency, settings)
     for index, item in enumerate(cart.items):
         if item.product_id == new.product_id:
-            more = replace(new, quantity=item.quantity + new.quantity)
-            return (*cart.items[:index], more, *cart.items[index + 1 :])
+            # Quantities add up in any order; name, price and picture are the later one's.
+            both = replace(new if later else item, quantity=item.quantity + new.quantity)
+            return (*cart.items[:index], both, *cart.items[index + 1 :])
     return (*cart.items, new)[:ITEMS_MAX]
 
 
@@ -47,7 +55,7 @@ def _removed(cart: Cart, event: Event) -> tuple[CartItem, ...]:
     return tuple(item for item in left if item.quantity > 0)
 
 
-def _whole(cart: Cart, event: Event, settings: Settings) -> Cart:
+def _whole(event: Event, settings: Settings) -> Cart:
     currency = event.data.get("currency") or settings.currency
     items = tuple(item_of(line, currency, settings) for line in event.data["items"][:ITEMS_MAX])
     given = event.data.get("total")
@@ -55,7 +63,7 @@ def _whole(cart: Cart, event: Event, settings: Settings) -> Cart:
     return Cart(
         items=items,
         total=total_of(items) if total is None else total,
-        url=event.data.get("url"),
+        url=bounded(event.data.get("url")),
         changed_at=event.at,
         changed_by=event.id,
         whole_at=event.at,
@@ -75,19 +83,30 @@ def update(cart: Cart, event: Event, last_order_at: int | None, settings: Settin
     if last_order_at is not None and at <= last_order_at:
         return cart
     if event.type == "cart_updated":
-        if cart.changed_at is not None and (at, event.id) < (cart.changed_at, cart.changed_by):
-            return cart
-        return _whole(cart, event, settings)
-    if cart.whole_at is not None and at < cart.whole_at:
+        return cart if _loses(cart, event) else _whole(event, settings)
+    if cart.whole_at is not None and at <= cart.whole_at:
         return cart
-    items = _added(cart, event, settings) if event.type == "cart_item_added" else _removed(cart, event)
-    later = cart.changed_at is None or at >= cart.changed_at
+    return _single(cart, event, settings)
+
+
+def _loses(cart: Cart, event: Event) -> bool:
+    """Say whether a whole cart is older than what is known: by `at`, ties between whole carts by event id."""
+    if cart.changed_at is None or event.at > cart.changed_at:
+        return False
+    return event.at < cart.changed_at or (cart.whole_at == event.at and event.id < cart.changed_by)
+
+
+def _single(cart: Cart, event: Event, settings: Settings) -> Cart:
+    later = cart.changed_at is None or (event.at, event.id) > (cart.changed_at, cart.changed_by)
+    added = event.type == "cart_item_added"
+    items = _added(cart, event, settings, later=later) if added else _removed(cart, event)
+    url = bounded(event.data.get("cart_url"))
     return replace(
         cart,
         items=items,
         total=total_of(items),
-        url=event.data.get("cart_url") or cart.url,
-        changed_at=at if later else cart.changed_at,
+        url=url or cart.url if later else cart.url or url,
+        changed_at=event.at if later else cart.changed_at,
         changed_by=event.id if later else cart.changed_by,
     )
 

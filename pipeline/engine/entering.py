@@ -3,11 +3,12 @@
 from msgspec.structs import replace
 
 from models.customer import Enrolment, Entry
-from models.ids import chance, enrolment_id
+from models.ids import enrolment_id
+from pipeline.engine.bounds import bounded
+from pipeline.engine.chances import is_held_out
 from pipeline.engine.ending import end
-from pipeline.engine.env import Missing
-from pipeline.engine.exits import exit_condition, holds, overtaken_by
-from pipeline.engine.memory import bounded
+from pipeline.engine.env import Env, Missing
+from pipeline.engine.exits import exit_condition, goal_of_memory, holds, overtaken_by
 from pipeline.engine.plan import Again, Enter, Scenario
 from pipeline.engine.work import Happening, Work
 
@@ -15,7 +16,6 @@ OPEN_OF_A_SCENARIO = 16
 ENROLMENTS_MAX = 64
 # Our own messages between a customer's act and this event: more is a loop of scenarios that trigger each other.
 DEPTH_MAX = 8
-SHARES = 10_000
 
 
 def consider(work: Work, happening: Happening) -> None:
@@ -24,20 +24,24 @@ def consider(work: Work, happening: Happening) -> None:
         env = work.env(event=happening.view)
         if not holds(enter.when, env) or (enter.unless is not None and not _fails(enter, env)):
             continue
+        if work.silent:
+            # Silent backfill starts nothing; a kept entry event that came in time still may, see `admit`.
+            work.decide("not_entered", "late", scenario=scenario.name, version=scenario.version, event=happening.id)
+            continue
         key = ""
         if enter.per is not None:
             try:
-                key = str(enter.per.call(env))
+                key = bounded(str(enter.per.call(env)))
             except Missing:
                 work.decide("failed", "per has no value", scenario=scenario.name, event=happening.id)
                 continue
         _enter(work, scenario, enter, _entry_of(scenario, enter, happening), key)
 
 
-def _fails(enter: Enter, env: object) -> bool:
+def _fails(enter: Enter, env: Env) -> bool:
     """Say whether `unless` is known not to hold: a missing value holds neither way."""
     try:
-        return enter.unless is not None and enter.unless.call(env) is False  # type: ignore[arg-type]
+        return enter.unless is not None and enter.unless.call(env) is False
     except Missing:
         return False
 
@@ -57,8 +61,15 @@ def _entry_of(scenario: Scenario, enter: Enter, happening: Happening) -> Entry:
     )
 
 
-def enter_by_name(work: Work, name: str, entry: Entry, key: str) -> None:
-    """Let the kept entry event of an enrolment that ended enter, if the live plan still has that way in."""
+def admit(work: Work) -> None:
+    """Let the kept entry events of enrolments that ended enter, under the live plan."""
+    upcoming, work.upcoming = work.upcoming, []
+    for name, entry, key in upcoming:
+        _enter_by_name(work, name, entry, key)
+
+
+def _enter_by_name(work: Work, name: str, entry: Entry, key: str) -> None:
+    """Enter, if the live plan still has that way in."""
     for scenario in work.plan.scenarios:
         if scenario.name == name:
             for enter in scenario.entries:
@@ -77,8 +88,7 @@ def _inside(work: Work, scenario: Scenario, key: str) -> Enrolment | None:
 def _enter(work: Work, scenario: Scenario, enter: Enter, entry: Entry, key: str) -> None:
     inside = _inside(work, scenario, key)
     if inside is not None:
-        if inside.next_entry is None or entry.at > inside.next_entry.at:
-            work.put(replace(inside, next_entry=entry))
+        _keep_for_later(work, inside, entry)
         work.decide("not_entered", "inside", inside, event=entry.event)
         return
     enrolment = Enrolment(
@@ -88,7 +98,7 @@ def _enter(work: Work, scenario: Scenario, enter: Enter, entry: Entry, key: str)
         entry=entry,
         clock=entry.at,
         key=key,
-        held_out=_held_out(work, scenario),
+        held_out=is_held_out(work.plan, work.id, scenario.purpose),
     )
     refused = _refusal(work, scenario, enter.again, enrolment)
     if refused is not None:
@@ -97,7 +107,17 @@ def _enter(work: Work, scenario: Scenario, enter: Enter, entry: Entry, key: str)
     _make_room(work, scenario)
     work.enrolments = (*work.enrolments, enrolment)
     work.decide("entered", "held_out" if enrolment.held_out else entry.type, enrolment, event=entry.event)
+    if scenario.goal is not None:
+        work.put(goal_of_memory(work, scenario.goal, enrolment))
     work.ready.append(enrolment.id)
+
+
+def _keep_for_later(work: Work, inside: Enrolment, entry: Entry) -> None:
+    """Keep the latest entry event that came while inside: by `at`, ties by event id."""
+    kept = inside.next_entry
+    last = (inside.entry.at, inside.entry.event) if kept is None else (kept.at, kept.event)
+    if (entry.at, entry.event) > last:
+        work.put(replace(inside, next_entry=entry))
 
 
 def _refusal(work: Work, scenario: Scenario, again: Again, enrolment: Enrolment) -> str | None:
@@ -107,9 +127,10 @@ def _refusal(work: Work, scenario: Scenario, again: Again, enrolment: Enrolment)
         return "loop"
     if work.enrolment(enrolment.id) is not None:
         return "again"
-    ends = [
-        old.at for old in work.ended if old.scenario == scenario.name and (old.key == enrolment.key)
-    ]  # fmt: skip
+    ends = [old.at for old in work.ended if old.scenario == scenario.name and old.key == enrolment.key]
+    if ends and enrolment.entry.at < max(ends):
+        # Read late: it came while they were inside. Read in time it would have begun nothing either.
+        return "inside"
     if ends and again.mode != "always" and (again.mode == "once" or enrolment.entry.at - max(ends) < again.after_ms):
         return "again"
     if exit_condition(work, scenario, enrolment) is not None:
@@ -121,13 +142,6 @@ def _refusal(work: Work, scenario: Scenario, again: Again, enrolment: Enrolment)
 
 def _switch(work: Work, scenario: Scenario) -> str | None:
     return work.plan.switches.get(scenario.name) or work.plan.switches.get("*")
-
-
-def _held_out(work: Work, scenario: Scenario) -> bool:
-    settings = work.plan.settings
-    if scenario.purpose != "marketing" or not settings.holdout_share:
-        return False
-    return chance(SHARES, "holdout", settings.holdout_salt, work.id) < settings.holdout_share
 
 
 def _make_room(work: Work, scenario: Scenario) -> None:
@@ -145,5 +159,5 @@ def _make_room(work: Work, scenario: Scenario) -> None:
 
 
 def _bound(work: Work, oldest: Enrolment) -> None:
-    end(work, replace(oldest, next_entry=None), work.now, "dropped", "bound")
+    end(work, replace(oldest, next_entry=None), work.now, "dropped", "bound", cancel=True)
     work.drop(oldest.id)

@@ -1,34 +1,35 @@
 """The events that a customer's state remembers, so that reading something early or late changes no meaning."""
 
-from typing import Any
-
 from models.customer import Remembered
+from pipeline.engine.bounds import bounded
 from pipeline.engine.work import Happening, Work
 
-# Of each type that an exit, a goal or a wait names.
+# Of each type that an exit, a goal or a wait names (DESIGN section 5).
 KEPT_OF_A_TYPE = 8
 RECENT_IDS = 32
 
 
-# Lists inside events (an invoice can have a thousand lines) are kept this far: a message shows no more.
-LIST_KEPT = 20
+def as_remembered(work: Work, happening: Happening) -> Remembered:
+    """Return an event as the state keeps it: with the fields that the plan names of its type."""
+    fields = work.plan.remembered.get(happening.type, ())
+    data = {name: bounded(happening.view[name]) for name in fields if name in happening.view}
+    return Remembered(id=happening.id, type=happening.type, at=happening.at, data=data)
 
 
-def bounded(value: Any) -> Any:
-    """Return a value as a state may keep it."""
-    return value[:LIST_KEPT] if isinstance(value, list | tuple) else value
+def by_time(kept: Remembered) -> tuple[int, str]:
+    """Return the order in which events count: by `at`, ties by event id."""
+    return (kept.at, kept.id)
 
 
 def remember(work: Work, happening: Happening) -> None:
-    """Keep an event if the plan looks back at its type: the last 8 by `at`, with the named fields."""
-    fields = work.plan.remembered.get(happening.type)
-    if fields is None:
+    """Keep an event if the plan looks back at its type: the last 8 by `at`."""
+    if happening.type not in work.plan.remembered:
         return
-    data = {name: bounded(happening.view[name]) for name in fields if name in happening.view}
-    new = Remembered(id=happening.id, type=happening.type, at=happening.at, data=data)
-    same = sorted((old for old in (*work.remembered, new) if old.type == new.type), key=lambda kept: (kept.at, kept.id))
+    new = as_remembered(work, happening)
+    same = [old for old in work.remembered if old.type == new.type]
     others = [old for old in work.remembered if old.type != new.type]
-    work.remembered = (*others, *same[-KEPT_OF_A_TYPE:])
+    same = sorted((*same, new), key=by_time)[-KEPT_OF_A_TYPE:]
+    work.remembered = (*others, *same)
 
 
 def view_of(kept: Remembered) -> dict[str, object]:

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from models.customer import Attribute, Cold, Consent
 from models.event import Event
+from pipeline.engine.bounds import bounded
 from pipeline.engine.plan import Settings
 
 KNOWN = (
@@ -36,7 +37,8 @@ def _written(cold: Cold, event: Event) -> dict[str, Attribute]:
             continue
         if old is None and len(attributes) >= ATTRIBUTES_MAX:
             continue
-        attributes[name] = Attribute(said[name], event.at, event.id)
+        # None stays, with its time: an older event that is read later must not bring the value back.
+        attributes[name] = Attribute(bounded(said[name]), event.at, event.id)
     return attributes
 
 
@@ -90,7 +92,13 @@ def consents_to(cold: Cold, channel: str, purpose: str, settings: Settings) -> b
     return max(covering, key=lambda consent: (consent.at, consent.event)).given
 
 
+def text_of(cold: Cold, name: str) -> str | None:
+    """Return an attribute that is a text with something in it; None for any other, which a source may well send."""
+    found = value_of(cold, name)
+    return found if isinstance(found, str) and found else None
+
+
 def address_of(cold: Cold, channel: str) -> str | None:
     """Return the customer's address on a channel; channels without one (web, webhook) give the empty text."""
     name = ADDRESS_OF.get(channel)
-    return "" if name is None else value_of(cold, name)
+    return "" if name is None else text_of(cold, name)

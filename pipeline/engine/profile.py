@@ -47,9 +47,9 @@ def _seen(profile: Profile, event: Event) -> dict[str, Any]:
         if profile.last_seen is None or at > profile.last_seen:
             changes["last_seen"] = at
     if event.type in BROWSING:
-        # Out of order safe: a page within half an hour of the last visit's time, on either side, is that visit.
+        # A page that is read late begins no visit: which visit it belonged to is no longer known.
         last = profile.last_visit_at
-        if last is None or abs(at - last) > VISIT_GAP_MS or event.type == "session_started":
+        if last is None or at - last > VISIT_GAP_MS or event.type == "session_started":
             changes["visits"] = profile.visits + 1
         if last is None or at > last:
             changes["last_visit_at"] = at
@@ -98,5 +98,6 @@ def update(profile: Profile, event: Event, settings: Settings) -> Profile:
         if not event.data.get("machine"):
             changes |= {"clicks": profile.clicks + 1, "last_click_at": latest(profile.last_click_at, event.at)}
     elif kind == "review_posted":
-        changes["last_rating"] = event.data["rating"]
+        if profile.last_rating_at is None or event.at >= profile.last_rating_at:
+            changes |= {"last_rating": event.data["rating"], "last_rating_at": event.at}
     return replace(profile, **changes) if changes else profile

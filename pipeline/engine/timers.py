@@ -2,9 +2,11 @@
 
 from msgspec.structs import replace
 
-from models.customer import NEVER, Customer, Enrolment, Waiting
-from pipeline.engine.ending import awaits, end
-from pipeline.engine.plan import Send, Wait, WaitFor
+from models.customer import NEVER, Customer, Enrolment
+from pipeline.engine.ending import end, expire
+from pipeline.engine.entering import admit
+from pipeline.engine.exits import exit_condition
+from pipeline.engine.plan import Scenario, Send, Wait, WaitFor
 from pipeline.engine.steps import run
 from pipeline.engine.work import Work
 
@@ -40,7 +42,8 @@ def fire(work: Work) -> None:
 
 def run_ready(work: Work) -> None:
     """Let the enrolments that may go on do their steps: by priority, scenario and id."""
-    while work.ready:
+    while work.ready or work.upcoming:
+        admit(work)
         waiting = [enrolment for enrolment in work.enrolments if enrolment.id in work.ready]
         work.ready = []
         for enrolment in sorted(waiting, key=lambda one: _rank(work, one)):
@@ -57,34 +60,34 @@ def _fire_one(work: Work, enrolment: Enrolment) -> None:
     assert waiting is not None
     work.move_now(waiting.due)
     if enrolment.closing:
-        _close(work, enrolment)
+        expire(work, enrolment, waiting.due)
         return
     scenario = work.scenario_of(enrolment)
     if scenario is None:
-        end(work, enrolment, waiting.due, "exited", "version_missing")
+        end(work, enrolment, waiting.due, "exited", "version_missing", cancel=True)
         return
+    if enrolment.held_out:
+        end(work, enrolment, waiting.due, "completed", "held_out", cancel=False)
+        return
+    # Time alone may have made a condition true; nothing else changed since it was last looked at.
+    reason = exit_condition(work, scenario, enrolment, only_changed=True)
+    if reason is not None:
+        end(work, enrolment, waiting.due, "exited", reason, cancel=True)
+        return
+    _go_on(work, scenario, enrolment, waiting.due)
+
+
+def _go_on(work: Work, scenario: Scenario, enrolment: Enrolment, due: int) -> None:
     op = scenario.program[enrolment.at_step]
     match op:
         case Wait():
-            kept = replace(enrolment, waiting=None, clock=waiting.due, at_step=op.next)
+            kept = replace(enrolment, waiting=None, clock=due, at_step=op.next)
         case WaitFor():
-            kept = replace(enrolment, waiting=None, clock=waiting.due, at_step=op.otherwise)
+            kept = replace(enrolment, waiting=None, clock=due, at_step=op.otherwise)
         case Send():
             # A capped send that waited: its window has passed one millisecond after the due time is.
-            kept = replace(enrolment, waiting=None, clock=waiting.due)
+            kept = replace(enrolment, waiting=None, clock=due)
         case _:
             raise RuntimeError(f"{enrolment.id}: a timer at a step that does not wait")
     work.put(kept)
     work.ready.append(kept.id)
-
-
-def _close(work: Work, enrolment: Enrolment) -> None:
-    """A closing enrolment that is awaited no longer goes; what is unsettled then has passed its `valid_until`."""
-    for sent in enrolment.sent:
-        if not sent.settled:
-            work.decide("settled", "not heard of", enrolment, step=sent.step, command=sent.command)
-    until = awaits(work, replace(enrolment, sent=()))
-    if until is None or until <= work.now:
-        work.drop(enrolment.id)
-    else:
-        work.put(replace(enrolment, sent=(), waiting=Waiting(since=work.now, due=until)))

@@ -10,6 +10,7 @@ from models.customer import (
     Customer,
     Ended,
     Enrolment,
+    Entry,
     Place,
     Profile,
     Remembered,
@@ -40,11 +41,13 @@ class Work:
 
     __slots__ = (
         "activated", "before", "cancels", "cold", "commands", "decisions", "ended", "enrolments", "forwards", "gone",
-        "id", "now", "places", "plan", "profile", "ready", "recent", "remembered", "silent", "watermark",
+        "id", "now", "places", "plan", "profile", "ready", "recent", "remembered", "seen", "silent", "upcoming",
+        "watermark",
     )  # fmt: skip
 
     def __init__(self, customer: Customer, plan: Plan, watermark: int):
         self.before = customer
+        self.seen = customer  # the last frozen view; expressions share it while nothing changes
         self.plan = plan
         self.watermark = watermark
         self.id = customer.id
@@ -58,6 +61,7 @@ class Work:
         self.places: tuple[Place, ...] = customer.places
         self.ended: tuple[Ended, ...] = customer.ended
         self.ready: list[str] = []  # ids of enrolments that may run on
+        self.upcoming: list[tuple[str, Entry, str]] = []  # scenario, kept entry event, key: they enter next
         self.commands: list[Command] = []
         self.cancels: list[Cancel] = []
         self.decisions: list[Decision] = []
@@ -67,7 +71,20 @@ class Work:
 
     def customer(self) -> Customer:
         """Return the customer as they stand now."""
-        return Customer(
+        seen = self.seen
+        if (
+            seen.enrolments is self.enrolments
+            and seen.profile is self.profile
+            and seen.cold is self.cold
+            and seen.places is self.places
+            and seen.recent is self.recent
+            and seen.remembered is self.remembered
+            and seen.ended is self.ended
+            and seen.now == self.now
+            and seen.activated == self.activated
+        ):
+            return seen
+        self.seen = Customer(
             id=self.id,
             now=self.now,
             activated=self.activated,
@@ -79,6 +96,7 @@ class Work:
             places=self.places,
             ended=self.ended,
         )
+        return self.seen
 
     def transition(self, *, duplicate: bool = False) -> Transition:
         """Close the view."""
