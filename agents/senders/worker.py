@@ -1,315 +1,223 @@
-"""The sender on Kafka: one fenced transactional producer for each partition of `delivery`.
+"""The sender on Kafka: a group shares out the partitions of `delivery`, and each has a lane of its own.
 
-A round: read `delivery` and `cancels` to their ends; check up to 100 commands; commit their intents with the ends
-that are known (receipts and the group's offset in one transaction); call, within 5 s of the check; commit the
-outcomes. A frozen sender that thaws finds itself fenced at the commit of the intents, before it calls.
-
-Progress is the group's offset on `delivery`: the lowest command without an end. Its metadata names the offsets above
-it that have ended, and those with an open intent; both are committed in the same transaction as the receipts.
+The group's consumer fetches nothing: each lane reads, and writes with a fenced transactional producer
+(`agents.senders.delivery`). A lane is kept through a rebalance that leaves it here. One that goes finishes its round by
+itself; if somebody else has opened the partition before that, it is fenced before it calls anybody.
+Anything but a clean commit: the producer is dropped, the memory discarded, and the partition opened again.
 """
 
 import asyncio
-import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-import msgspec
 import structlog
-from aiokafka import (
-    AIOKafkaConsumer,
-    AIOKafkaProducer,
-    ConsumerRebalanceListener,
-    OffsetAndMetadata,
-    TopicPartition,
-)
-from aiokafka.errors import KafkaError, ProducerFenced
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError
 
 from agents import metrics
 from agents.kafka import clients
-from agents.kafka.control import read_plans
-from models.command import Cancel, Command, DeliveryRecord, Mark
-from models.receipt import FINAL, Receipt
+from agents.kafka.tables import partition_count
+from agents.senders.delivery import KafkaDeliveryLog
+from agents.senders.plans import PlanShelf
+from models.receipt import Receipt
 from models.topics import Topics
-from pipeline.errors import RunError
-from pipeline.scenario.sources import PlanSources
+from pipeline.errors import ParcoursError, UsageError
+from pipeline.sending.breaker import Breaker
+from pipeline.sending.clock import SystemClock
+from pipeline.sending.lane import SenderLane
 from pipeline.sending.outcome import Provider
-from pipeline.sending.render import Renderer
-from pipeline.sending.stage import ROUND_MAX, Queued, Ready, SenderStage
+from pipeline.sending.progress import SenderProgress
+from pipeline.sending.protocol import FencedError, Suppressions, Switches
+from pipeline.sending.stage import SenderStage
 
-IDLE_S = 0.1
 REOPEN_S = 1.0
-_delivery = msgspec.json.Decoder(DeliveryRecord)
-_cancel = msgspec.json.Decoder(Cancel)
-_encode = msgspec.json.Encoder().encode
+# A round's calls end by the provider's own time-outs; what takes longer is cut off, and reported as unknown.
+STOP_S = 45.0
+SESSION_MS = 6_000
+HEARTBEAT_MS = 1_000
+POLL_MS = 500
+NEVER_MS = 2**31 - 1
 log = structlog.get_logger()
 
 
-class Metadata(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What stands beside the committed offset: ended offsets above it, and offsets with an open intent."""
-
-    done: list[int] = []
-    open: list[int] = []
-
-
-@dataclass
-class Renderers:
-    """Renderers by plan hash; an unknown plan is looked up once more."""
+@dataclass(frozen=True)
+class SenderOptions:
+    """One sender process. `instance` names it for the group (static membership): a restart comes back as the same."""
 
     bootstrap: str
-    topics: Topics
-    sources: dict[str, PlanSources] = field(default_factory=dict)
-    made: dict[str, Renderer] = field(default_factory=dict)
-
-    async def refresh(self) -> None:
-        """Read the stored plans."""
-        for key, value in (await read_plans(self.bootstrap, self.topics)).items():
-            if len(key) == 32:
-                self.sources.setdefault(key.decode(), PlanSources.decode(value))
-
-    def get(self, name: str) -> Renderer:
-        """Return the renderer of a plan."""
-        if name not in self.made:
-            if name not in self.sources:
-                raise RunError(f"the plan {name} is not stored")
-            self.made[name] = Renderer(self.sources[name])
-        return self.made[name]
+    provider: Provider
+    channel: str = "email"
+    topics: Topics = field(default_factory=Topics)
+    instance: str | None = None
+    suppressions: Suppressions | None = None
+    switches: Switches | None = None
 
 
-class SenderPartition:
-    """One partition of `delivery`, from its fence to its end."""
+class _CountedLog(KafkaDeliveryLog):
+    """Counts the receipts that were committed."""
 
-    def __init__(self, bootstrap: str, topics: Topics, partition: int, stage: SenderStage, renderers: Renderers):
-        self.bootstrap = bootstrap
-        self.topics = topics
-        self.partition = partition
-        self.stage = stage
-        self.renderers = renderers
-        self.place = TopicPartition(topics.delivery, partition)
-        self.group = f"{topics.prefix}sender-{stage.channel}"
-        self.queue: dict[int, Queued] = {}
-        self.done: set[int] = set()
-        self.open: set[int] = set()
-        self.next = 0
-        self.cancels: dict[str, int] = {}
-        self.mark: Mark | None = None
-
-    async def live(self) -> None:
-        """Open, work, and open again after any error, until cancelled."""
-        while True:
-            try:
-                await self._once()
-            except ProducerFenced:
-                log.info("sender fenced", partition=self.partition)
-            except (KafkaError, OSError) as error:
-                log.warning("sender opens again", partition=self.partition, cause=repr(error)[:200])
-            await asyncio.sleep(REOPEN_S)
-
-    async def _once(self) -> None:
-        name = f"{self.group}-{self.partition}"
-        producer = clients.producer(self.bootstrap, transactional_id=name)
-        reader = clients.consumer(self.bootstrap)
-        cancels = clients.consumer(self.bootstrap)
-        try:
-            await producer.start()
-            await reader.start()
-            await cancels.start()
-            await self._restore(reader, cancels, producer)
-            while True:
-                if not await self._round(reader, cancels, producer):
-                    await asyncio.sleep(IDLE_S)
-        finally:
-            await clients.drop(producer)
-            await reader.stop()
-            await cancels.stop()
-
-    async def _restore(self, reader: AIOKafkaConsumer, cancels: AIOKafkaConsumer, producer: AIOKafkaProducer) -> None:
-        """Take up the committed progress; an intent without an outcome is sent again or reported."""
-        self.queue, self.cancels, self.mark = {}, {}, None
-        committed = await _committed(self.bootstrap, self.group, self.place)
-        said = msgspec.json.decode(committed.metadata or b"{}", type=Metadata) if committed else Metadata()
-        begin = (await reader.beginning_offsets([self.place]))[self.place]
-        self.next = max(committed.offset, begin) if committed else begin
-        self.done, self.open = set(said.done), set(said.open)
-        reader.assign([self.place])
-        reader.seek(self.place, self.next)
-        stopped = TopicPartition(self.topics.cancels, self.partition)
-        start = (await cancels.beginning_offsets([stopped]))[stopped]
-        cancels.assign([stopped])
-        cancels.seek(stopped, start)
-        if self.open:
-            await self._read(reader, cancels)
-            now = _now_ms()
-            after = [self.stage.after_crash(self.queue[one], now) for one in sorted(self.open) if one in self.queue]
-            self.open = set()
-            await self._commit(producer, [one for one in after if one is not None])
-
-    async def _read(self, reader: AIOKafkaConsumer, cancels: AIOKafkaConsumer) -> None:
-        """Read `delivery` first (with the mark), then `cancels`, both to their ends."""
-        for record in await _drain(reader, self.place, ROUND_MAX * 20, bounded=len(self.queue) > ROUND_MAX * 50):
-            said = _delivery.decode(record.value)
-            if isinstance(said, Mark):
-                self.mark = said
-            elif isinstance(said, Command):
-                if said.channel != self.stage.channel or record.offset in self.done:
-                    self.done.add(record.offset)
-                else:
-                    self.queue[record.offset] = Queued(said, record.offset)
-                continue
-            self.done.add(record.offset)
-        stopped = TopicPartition(self.topics.cancels, self.partition)
-        for record in await _drain(cancels, stopped, 10_000, bounded=False):
-            cancel = _cancel.decode(record.value)
-            self.cancels.setdefault(cancel.command, cancel.at)
-
-    async def _round(self, reader: AIOKafkaConsumer, cancels: AIOKafkaConsumer, producer: AIOKafkaProducer) -> bool:
-        """One round; False when there was nothing to do."""
-        await self._read(reader, cancels)
-        unknown = {one.command.plan for one in self.queue.values()} - set(self.renderers.sources)
-        if unknown:
-            await self.renderers.refresh()
-        receipts, ready = self._check()
-        if not receipts and not ready:
-            if self.next != self._lowest():
-                await self._commit(producer, [])
-            return False
-        intents = [self.stage.receipt(one.queued, "intent", one.checked_at) for one in ready]
-        self.open = {one.queued.offset for one in ready}
-        await self._commit(producer, [*receipts, *intents])
-        outcomes = [await self.stage.call(one, self._now(one.queued)) for one in ready]
-        self.open = set()
-        await self._commit(producer, outcomes)
-        return True
-
-    def _now(self, queued: Queued) -> int:
-        """Return the clock: the wall's, or under the records clock the log's own at that command."""
-        if self.mark is not None and self.mark.records_clock:
-            return queued.command.emitted_at
-        return _now_ms()
-
-    def _check(self) -> tuple[list[Receipt], list[Ready]]:
-        receipts: list[Receipt] = []
-        ready: list[Ready] = []
-        held = 0
-        for offset in sorted(self.queue):
-            queued = self.queue[offset]
-            if len(ready) >= ROUND_MAX:
-                break
-            now = self._now(queued)
-            behind = 0 if self.mark and self.mark.records_clock else now - (self.mark.applied_until if self.mark else 0)
-            found = self.stage.check(queued, now, self.cancels, behind)
-            if isinstance(found, Receipt):
-                receipts.append(found)
-            elif found is not None:
-                ready.append(found)
-            else:
-                held += 1
-                if not queued.held and queued.not_before <= now:
-                    queued.held = True
-                    receipts.append(self.stage.receipt(queued, "held", now, "the engine is catching up"))
-        metrics.HELD.labels(self.stage.channel).set(held)
-        return receipts, ready
-
-    def _lowest(self) -> int:
-        """Return the lowest offset without an end: everything below it is done."""
-        if self.queue:
-            return min(self.queue)
-        return max(self.done, default=self.next - 1) + 1
-
-    async def _commit(self, producer: AIOKafkaProducer, receipts: list[Receipt]) -> None:
-        """Commit receipts and progress in one transaction; every send is awaited before the commit."""
-        for receipt in receipts:
-            if receipt.state in FINAL:
-                self.queue.pop(receipt.delivery_offset, None)
-                self.done.add(receipt.delivery_offset)
-        lowest = self._lowest()
-        self.done = {one for one in self.done if one >= lowest}
-        metadata = _encode(Metadata(done=sorted(self.done), open=sorted(self.open))).decode()
-        await producer.begin_transaction()
-        sends = [
-            await producer.send(self.topics.receipts, _encode(one), key=one.customer.encode(), partition=self.partition)
-            for one in receipts
-        ]
-        await asyncio.gather(*sends)
-        await producer.send_offsets_to_transaction({self.place: OffsetAndMetadata(lowest, metadata)}, self.group)
-        await producer.commit_transaction()
-        self.next = lowest
+    async def commit(self, receipts: list[Receipt], progress: SenderProgress) -> None:
+        await super().commit(receipts, progress)
         for one in receipts:
             metrics.RECEIPTS.labels(one.channel, one.state).inc()
 
 
-async def _drain(reader: AIOKafkaConsumer, place: TopicPartition, most: int, *, bounded: bool) -> list[object]:
-    """Return the records up to the end that the partition has now; none while the queue is long."""
-    if bounded:
-        return []
-    end = (await reader.end_offsets([place]))[place]
-    found: list[object] = []
-    while await reader.position(place) < end and len(found) < most:
-        fetched = await reader.getmany(place, timeout_ms=200, max_records=1_000)
-        found += fetched.get(place, [])
-    return found
+class SenderWorker:
+    """Carries out the commands of one channel in every partition of `delivery` that the group gives it."""
 
+    def __init__(self, options: SenderOptions):
+        self.options = options
+        self._shelf = PlanShelf(options.bootstrap, options.topics)
+        self._stage = SenderStage(options.channel, options.provider, self._shelf.renderer, options.suppressions)
+        self._breaker = Breaker()
+        self._slots = asyncio.Semaphore(options.provider.at_once)
+        self._owned: set[int] = set()
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._held: dict[int, int] = {}
+        self._open: set[int] = set()
+        self._stopping = False
 
-async def _committed(bootstrap: str, group: str, place: TopicPartition) -> OffsetAndMetadata | None:
-    from aiokafka.admin import AIOKafkaAdminClient
+    @property
+    def ready(self) -> bool:
+        """Say whether every assigned partition is open."""
+        return bool(self._owned) and self._owned == self._open
 
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    try:
-        found = await admin.list_consumer_group_offsets(group, partitions=[place])
-    finally:
-        await admin.close()
-    committed = found.get(place)
-    return committed if committed is not None and committed.offset >= 0 else None
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set; calls under way are finished and their outcomes committed."""
+        options = self.options
+        await self._check_topics()
+        members: AIOKafkaConsumer = clients.consumer(
+            options.bootstrap,
+            group=f"{options.topics.prefix}sender-{options.channel}",
+            group_instance_id=options.instance,
+            session_timeout_ms=SESSION_MS,
+            heartbeat_interval_ms=HEARTBEAT_MS,
+            rebalance_timeout_ms=SESSION_MS,
+            max_poll_interval_ms=NEVER_MS,
+            auto_offset_reset="latest",  # it fetches nothing: where it would begin does not matter
+        )
+        await members.start()
+        members.subscribe([options.topics.delivery], listener=_Listener(self, members))
+        try:
+            while not stop.is_set():
+                self._raise_what_broke()
+                try:
+                    await asyncio.wait_for(stop.wait(), POLL_MS / 1000)
+                except TimeoutError:
+                    continue
+        finally:
+            self._stopping = True
+            await self._finish()
+            await members.stop()
+            await options.provider.close()
 
+    async def _check_topics(self) -> None:
+        """A receipt lies where its command does: the three topics have one partition count."""
+        topics = self.options.topics
+        counts = [
+            await partition_count(self.options.bootstrap, topic)
+            for topic in (topics.delivery, topics.receipts, topics.sender_progress)
+        ]
+        if 0 in counts or len(set(counts)) > 1:
+            raise UsageError("the topics of the senders are missing or differ: run `parcours topics apply` first")
 
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+    async def _finish(self) -> None:
+        tasks = list(self._tasks.values())
+        if not tasks:
+            return
+        _, late = await asyncio.wait(tasks, timeout=STOP_S)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    def _raise_what_broke(self) -> None:
+        """A fault of our own ends the process: its supervisor starts a fresh one."""
+        for partition, task in list(self._tasks.items()):
+            if task.done():
+                del self._tasks[partition]
+                task.result()
+                self._start_missing()
+
+    def assigned(self, partitions: Iterable[int]) -> None:
+        """Take what the group gives; lanes that stay here go on undisturbed."""
+        self._owned = set(partitions)
+        log.info("sender assigned", channel=self.options.channel, partitions=sorted(self._owned))
+        self._start_missing()
+
+    def _start_missing(self) -> None:
+        for partition in sorted(self._owned - self._tasks.keys()):
+            self._tasks[partition] = asyncio.create_task(self._live(partition), name=f"sender {partition}")
+
+    def _mine(self, partition: int) -> bool:
+        return partition in self._owned and not self._stopping
+
+    async def _live(self, partition: int) -> None:
+        """Open, work, and open again after an error, as long as the partition is ours."""
+        while self._mine(partition):
+            cause = await self._once(partition)
+            if cause is not None:
+                metrics.REOPENED.labels(type(cause).__name__).inc()
+                log.warning("sender opens again", partition=partition, cause=f"{type(cause).__name__}: {cause}"[:300])
+                await asyncio.sleep(REOPEN_S)
+
+    async def _once(self, partition: int) -> Exception | None:
+        options = self.options
+        delivery = _CountedLog(options.bootstrap, options.topics, options.channel, partition, self._shelf.need)
+        try:
+            progress = await delivery.open()
+            lane = SenderLane(
+                self._stage,
+                delivery,
+                SystemClock(),
+                progress,
+                breaker=self._breaker,
+                slots=self._slots,
+                switches=options.switches,
+            )
+            await lane.open()
+            self._open.add(partition)
+            while self._mine(partition):
+                await lane.round()
+                self._gauge(partition, lane.held)
+        except FencedError as error:
+            return error
+        except (KafkaError, ParcoursError, OSError) as error:
+            return error
+        finally:
+            self._open.discard(partition)
+            self._gauge(partition, 0)
+            await delivery.close()
+        return None
+
+    def _gauge(self, partition: int, held: int) -> None:
+        if self._held.get(partition, 0) != held:
+            self._held[partition] = held
+            metrics.HELD.labels(self.options.channel).set(sum(self._held.values()))
 
 
 class _Listener(ConsumerRebalanceListener):
-    def __init__(self, start: object, stop: object):
-        self._start, self._stop = start, stop
+    def __init__(self, worker: SenderWorker, members: AIOKafkaConsumer):
+        self._worker = worker
+        self._members = members
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        """Stop at once."""
-        await self._stop(revoked)  # type: ignore[operator]
+        """Nothing stops here: what goes elsewhere is known when the next assignment comes, and is fenced there."""
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        """Open in tasks of their own."""
-        self._start(assigned)  # type: ignore[operator]
+        """Take the new set, and fetch none of it by the group's own consumer."""
+        if assigned:
+            self._members.pause(*assigned)
+        self._worker.assigned(place.partition for place in assigned)
 
 
-async def run(*, bootstrap: str, topics: Topics, channel: str, provider: Provider, stop: asyncio.Event) -> None:
+async def run(
+    *,
+    bootstrap: str,
+    topics: Topics,
+    channel: str,
+    provider: Provider,
+    stop: asyncio.Event,
+    instance: str | None = None,
+) -> None:
     """Share the partitions of `delivery` with other senders of the channel until stopped."""
-    renderers = Renderers(bootstrap, topics)
-    stage = SenderStage(channel, provider, renderers.get)
-    tasks: dict[int, asyncio.Task[None]] = {}
-
-    def open_(places: set[TopicPartition]) -> None:
-        members.pause(*places)
-        for place in places:
-            one = SenderPartition(bootstrap, topics, place.partition, stage, renderers)
-            tasks[place.partition] = asyncio.create_task(one.live(), name=f"sender {place.partition}")
-
-    async def close(places: set[TopicPartition]) -> None:
-        leaving = [tasks.pop(place.partition) for place in places if place.partition in tasks]
-        for task in leaving:
-            task.cancel()
-        await asyncio.gather(*leaving, return_exceptions=True)
-
-    # The group only shares the partitions out: each partition reads by a consumer of its own.
-    members = clients.consumer(
-        bootstrap,
-        group=f"{topics.prefix}sender-{channel}-members",
-        auto_offset_reset="latest",
-        session_timeout_ms=6_000,
-        heartbeat_interval_ms=1_000,
-    )
-    await members.start()
-    members.subscribe([topics.delivery], listener=_Listener(open_, close))
-    try:
-        while not stop.is_set():
-            await members.getmany(timeout_ms=500)
-    finally:
-        await close({TopicPartition(topics.delivery, one) for one in list(tasks)})
-        await members.stop()
-        await provider.close()
+    await SenderWorker(SenderOptions(bootstrap, provider, channel, topics, instance)).run(stop)

@@ -96,7 +96,7 @@ class SenderLane:
         await self._read()
         now, ticks = self.clock.now(), self.clock.ticks()
         look = ticks >= self._look_at
-        if self._records_clock is None or not (self._waiting.kept or look):
+        if self._records_clock is None or not (self._waiting.kept or self._waiting.parked or look):
             await self._save_if_due()
             return False
         await self._read_cancels(ticks)

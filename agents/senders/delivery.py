@@ -1,0 +1,158 @@
+"""One partition of `delivery` on Kafka, as a sender lane sees it.
+
+Receipts and progress are written in one transaction of the partition's own producer, whose start fences every earlier
+owner. Progress lies in the compacted topic `sender-progress`, in the partition with `delivery`'s number, keyed by
+channel: a group's offset has no room for what waits above it. Everything is read by consumers of its own, committed
+records only.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import ProducerFenced
+
+from agents.kafka import clients
+from agents.kafka.tables import read_to_end
+from models.command import Cancel, Command, DeliveryRecord
+from models.receipt import Receipt
+from models.topics import Topics
+from pipeline.errors import RunError
+from pipeline.sending.progress import SenderProgress, decode_progress, encode_progress
+from pipeline.sending.protocol import Delivered, FencedError
+
+# A cancel is written after its command or with it: an hour covers what the clocks of their writers may differ by.
+CANCELS_BEFORE_MS = 3_600_000
+# The last progress record of a channel is mostly among the last records of its partition.
+PROGRESS_NEAR = 500
+PEEK_MS = 200
+_delivery = msgspec.json.Decoder(DeliveryRecord)
+_cancel = msgspec.json.Decoder(Cancel)
+_encode = msgspec.json.Encoder().encode
+
+
+class KafkaDeliveryLog:
+    """A `pipeline.sending.protocol.DeliveryLog`; `need_plan` is awaited for the plan of every command read."""
+
+    def __init__(
+        self, bootstrap: str, topics: Topics, channel: str, partition: int, need_plan: Callable[[str], Awaitable[None]]
+    ):
+        self.topics = topics
+        self.channel = channel
+        self.partition = partition
+        self._need_plan = need_plan
+        self._delivery = TopicPartition(topics.delivery, partition)
+        self._cancels = TopicPartition(topics.cancels, partition)
+        name = f"{topics.prefix}sender-{channel}-{partition}"
+        self._producer: AIOKafkaProducer = clients.producer(bootstrap, transactional_id=name)
+        self._reader: AIOKafkaConsumer = clients.consumer(bootstrap)
+
+    async def open(self) -> SenderProgress:
+        """Fence the earlier owner, end its open transaction, and return the progress that it committed."""
+        await self._producer.start()
+        await self._reader.start()
+        found = await self._last_progress()
+        # The two are fetched by one consumer: what was read of them is taken separately.
+        self._reader.assign([self._delivery, self._cancels])
+        return found or SenderProgress(channel=self.channel, partition=self.partition)
+
+    async def _last_progress(self) -> SenderProgress | None:
+        place = TopicPartition(self.topics.sender_progress, self.partition)
+        begin = (await self._reader.beginning_offsets([place]))[place]
+        end = (await self._reader.end_offsets([place]))[place]
+        near = max(begin, end - PROGRESS_NEAR)
+        return await self._progress_from(place, near) or (
+            await self._progress_from(place, begin) if near > begin else None
+        )
+
+    async def _progress_from(self, place: TopicPartition, start: int) -> SenderProgress | None:
+        found = None
+        async for record in read_to_end(self._reader, {place: start}):
+            if record.key == self.channel.encode() and record.value is not None:
+                found = record.value
+        return None if found is None else decode_progress(found)
+
+    async def seek(self, offset: int) -> None:
+        """Read `delivery` from an offset on, and `cancels` from an hour before the record that stands there."""
+        begin = (await self._reader.beginning_offsets([self._delivery]))[self._delivery]
+        end = (await self._reader.end_offsets([self._delivery]))[self._delivery]
+        if offset > end:
+            raise RunError(
+                f"{self._delivery.topic}-{self.partition} ends at {end}, the sender has read up to {offset}: the topic "
+                f"was made anew; delete the records of {self.topics.sender_progress} to begin with it"
+            )
+        start = max(offset, begin)
+        stopped_begin = (await self._reader.beginning_offsets([self._cancels]))[self._cancels]
+        self._reader.seek(self._delivery, start)
+        self._reader.seek(self._cancels, stopped_begin)
+        since = await self._time_at(start, end) - CANCELS_BEFORE_MS
+        found = (await self._reader.offsets_for_times({self._cancels: since})).get(self._cancels)
+        if found is not None:
+            self._reader.seek(self._cancels, max(found.offset, stopped_begin))
+        self._reader.seek(self._delivery, start)
+
+    async def _time_at(self, start: int, end: int) -> int:
+        """Return the Kafka time of the first committed record from an offset on (UTC ms), now where there is none."""
+        while await self._reader.position(self._delivery) < end:
+            found = await self._reader.getmany(self._delivery, timeout_ms=PEEK_MS, max_records=1)
+            for record in found.get(self._delivery, []):
+                return int(record.timestamp)
+        return time.time_ns() // 1_000_000
+
+    async def read(self, limit: int, wait_ms: int) -> list[Delivered]:
+        """Return the next committed records of `delivery`."""
+        end = (await self._reader.end_offsets([self._delivery]))[self._delivery]
+        found: list[Delivered] = []
+        while True:
+            short = await self._reader.position(self._delivery) < end
+            fetched = await self._reader.getmany(
+                self._delivery, timeout_ms=PEEK_MS if short else wait_ms, max_records=limit - len(found)
+            )
+            for record in fetched.get(self._delivery, []):
+                found.append(Delivered(record.offset, _delivery.decode(record.value)))
+            if len(found) >= limit or await self._reader.position(self._delivery) >= end:
+                break
+        for plan in dict.fromkeys(one.record.plan for one in found if isinstance(one.record, Command)):
+            await self._need_plan(plan)
+        return found
+
+    async def cancels(self) -> list[Cancel]:
+        """Return the cancels not returned before, to the end that the topic has now."""
+        end = (await self._reader.end_offsets([self._cancels]))[self._cancels]
+        found: list[Cancel] = []
+        while await self._reader.position(self._cancels) < end:
+            fetched = await self._reader.getmany(self._cancels, timeout_ms=PEEK_MS)
+            found += [_cancel.decode(record.value) for record in fetched.get(self._cancels, [])]
+        return found
+
+    async def commit(self, receipts: list[Receipt], progress: SenderProgress) -> None:
+        """Write receipts and progress in one transaction; every send is awaited before the commit."""
+        producer = self._producer
+        try:
+            await producer.begin_transaction()
+            sends = [
+                await producer.send(
+                    self.topics.receipts, _encode(one), key=one.customer.encode(), partition=self.partition
+                )
+                for one in receipts
+            ]
+            sends.append(
+                await producer.send(
+                    self.topics.sender_progress,
+                    encode_progress(progress),
+                    key=self.channel.encode(),
+                    partition=self.partition,
+                )
+            )
+            # A batch that the broker refuses does not fail the commit: only its own future says so.
+            await asyncio.gather(*sends)
+            await producer.commit_transaction()
+        except ProducerFenced:
+            raise FencedError(f"another sender owns {self._delivery.topic}-{self.partition}") from None
+
+    async def close(self) -> None:
+        """Let go of the producer, in whatever state it is, and of the consumer."""
+        await clients.drop(self._producer)
+        await self._reader.stop()

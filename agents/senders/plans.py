@@ -1,0 +1,42 @@
+"""Renderers of the plans that commands name, from the compacted topic `plans`."""
+
+import asyncio
+
+from agents.kafka.control import read_plans
+from models.topics import Topics
+from pipeline.errors import RunError
+from pipeline.scenario.sources import PlanSources
+from pipeline.sending.render import Renderer
+
+HASH_LENGTH = 32  # other keys of the topic are pointers
+
+
+class PlanShelf:
+    """Renderers by plan hash. Plans are acknowledged before they are activated: a command's plan is always there."""
+
+    def __init__(self, bootstrap: str, topics: Topics):
+        self._bootstrap = bootstrap
+        self._topics = topics
+        self._sources: dict[str, PlanSources] = {}
+        self._renderers: dict[str, Renderer] = {}
+        self._reading = asyncio.Lock()
+
+    async def need(self, name: str) -> None:
+        """Make sure that a plan is known; RunError where it is not stored."""
+        if name in self._sources:
+            return
+        async with self._reading:
+            if name not in self._sources:
+                for key, value in (await read_plans(self._bootstrap, self._topics)).items():
+                    if len(key) == HASH_LENGTH:
+                        self._sources.setdefault(key.decode(), PlanSources.decode(value))
+        if name not in self._sources:
+            raise RunError(
+                f"the plan {name} is not in {self._topics.plans}: write it again with `parcours apply` of its files"
+            )
+
+    def renderer(self, name: str) -> Renderer:
+        """Return the renderer of a plan that was needed before."""
+        if name not in self._renderers:
+            self._renderers[name] = Renderer(self._sources[name])
+        return self._renderers[name]
