@@ -43,6 +43,7 @@ from pipeline.sending.stage import SenderStage
 from pipeline.store.rocks import RocksState
 
 SLICE_RECORDS = 500
+SLICE_CUSTOMERS = 500
 FEEDBACK_MAX = 500
 WRITER = "embedded"
 _json = msgspec.json.Encoder().encode
@@ -108,10 +109,14 @@ class EmbeddedPipeline:
         self._ends = {name: folder.end(name) for name in STREAMS if name != RECEIPTS}
         stage = SenderStage("email", options.provider(options.data), self._renderer)
         self._sender = EmbeddedSender(folder, {"email": stage}, options.stopping)
-        self._activate()
-        self.partition = PartitionRuntime(self._progress(), self._store, PlanBook(self._sources))
-        self._settle()
-        self.ingest = RecordsIngest(options.inputs(self.ingest_state, folder), 1, self.ingest_state)
+        try:
+            self._activate()
+            self.partition = PartitionRuntime(self._progress(), self._store, PlanBook(self._sources))
+            self._settle()
+            self.ingest = RecordsIngest(options.inputs(self.ingest_state, folder), 1, self.ingest_state)
+        except BaseException:
+            self._sender.close()
+            raise
         self._pace = Pace(options.speed) if options.speed else None
 
     @classmethod
@@ -239,7 +244,7 @@ class EmbeddedPipeline:
     def _fire(self) -> bool:
         more = True
         while more:
-            more = self.partition.drain()
+            more = self.partition.drain(SLICE_CUSTOMERS)
             if self.partition.changed:
                 self._commit(self.partition.take())
             if self.options.stopping():

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from pipeline.engine.plan import Plan, Scenario
+from pipeline.engine.plan import Plan, Scenario, make_plan
 from pipeline.errors import RunError
 from pipeline.scenario.compile import compile_plan
 from pipeline.scenario.sources import PlanSources
@@ -29,14 +29,19 @@ class PlanBook:
     def build(
         self, live: str, earlier: tuple[str, ...], activated: Mapping[str, int], switches: Mapping[str, str]
     ) -> Plan:
-        """Return the live plan with earlier plans' versions pinned."""
+        """Return the live plan with earlier plans' versions pinned; RunError where the live one is not stored."""
         pinned: dict[tuple[str, str], Scenario] = {}
         for name in earlier:
             pinned |= self._plan(name).versions
-        sources = self._find(live)
-        if sources is None:
-            raise RunError(f"the plan {live} is activated in the journal but not stored: apply it again")
-        return compile_plan(sources, pinned=pinned, activated=activated, switches=switches)
+        found = self._plan(live)
+        return make_plan(
+            found.hash,
+            found.scenarios,
+            found.settings,
+            pinned=pinned,
+            activated=dict(activated),
+            switches=dict(switches),
+        )
 
     def scenarios(self, name: str) -> tuple[str, ...]:
         """Return the names of a plan's scenarios."""
