@@ -1,10 +1,11 @@
 """A mapping file as a person writes it: how one source record becomes native events."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from models.scenario import EventName, Written
+from models.settings import known_zone
 
 PathText = Annotated[str, Field(pattern=r"^[^\s.\[\]]+(\[\d+\])*(\.[^\s.\[\]]+(\[\d+\])*)*$")]
 Scalar = str | int | float | bool
@@ -16,6 +17,18 @@ class TimeSpec(Written):
     path: PathText
     format: str = "iso"  # iso | epoch_s | epoch_ms | a strptime pattern
     zone: str = "UTC"
+
+    @field_validator("format")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in {"iso", "epoch_s", "epoch_ms"} and "%" not in value:
+            raise ValueError(f"{value!r} is no format: iso, epoch_s, epoch_ms, or a pattern as in %d/%m/%Y %H:%M")
+        return value
+
+    @field_validator("zone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        return known_zone(value)
 
 
 class FieldSpec(Written):
@@ -76,5 +89,4 @@ class MappingSpec(Written):
         return value
 
 
-Format = Literal["csv", "ndjson"]
 FieldSpec.model_rebuild()

@@ -11,6 +11,15 @@ from models.scenario import Channel, Purpose, Span, Written
 FieldType = Literal["string", "int", "number", "bool", "money", "time", "date"]
 
 
+def known_zone(name: str) -> str:
+    """Return the name of a time zone; ValueError where there is none of that name."""
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError):
+        raise ValueError(f"{name!r} is no time zone: write it as in Europe/Paris") from None
+    return name
+
+
 class StoreSpec(Written):
     """The store: its name and address for templates, its currency for money."""
 
@@ -89,8 +98,4 @@ class SettingsSpec(Written):
     @field_validator("timezone")
     @classmethod
     def _zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (KeyError, ValueError):
-            raise ValueError(f"{value!r} is no time zone: write it as in Europe/Paris") from None
-        return value
+        return known_zone(value)

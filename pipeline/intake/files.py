@@ -28,10 +28,13 @@ class FileSource:
         self.source = source
         self.bytes_total = path.stat().st_size
         self._raw: IO[bytes] | None = None
+        self._ended = False
 
     @property
     def bytes_read(self) -> int:
         """Return how far the file has been read, in bytes on disk."""
+        if self._ended:
+            return self.bytes_total
         return 0 if self._raw is None or self._raw.closed else self._raw.tell()
 
     def read(self, start: int = 0) -> Iterator[SourceRecord]:
@@ -47,6 +50,7 @@ class FileSource:
                     if offset >= start:
                         yield SourceRecord(source=self.source, offset=offset, **record)
                     offset += 1
+                self._ended = True
             except (EOFError, OSError, zlib.error) as error:
                 raise RunError(f"{self.path}: broken after record {offset}: {error}") from None
             except csv.Error as error:
@@ -90,22 +94,26 @@ class _Lines:
 
 def _csv_rows(lines: IO[bytes]) -> Iterator[dict[str, Any]]:
     # Excel writes a byte order mark: it is no part of the first column's name.
-    text = _Lines(io.TextIOWrapper(lines, encoding="utf-8-sig", errors="surrogateescape", newline=""))
+    with io.TextIOWrapper(lines, encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
+        yield from _csv_fields(_Lines(text))
+
+
+def _csv_fields(lines: _Lines) -> Iterator[dict[str, Any]]:
     csv.field_size_limit(LINE_BYTES_MAX)
-    reader = csv.reader(text, strict=True)
+    reader = csv.reader(lines, strict=True)
     header = next(reader, None)
     if not header:
         return
     # A name in another encoding is written as a person can read it; the mapping's paths are plain words anyway.
     header = [name.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for name in header]
     while True:
-        text.since.clear()
+        lines.since.clear()
         try:
             row = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            said = "".join(text.since).encode("utf-8", "surrogateescape")
+            said = "".join(lines.since).encode("utf-8", "surrogateescape")
             yield {"value": said, "fault": f"not CSV: {error}"}
             continue
         if row:

@@ -229,7 +229,7 @@ def _parsed(said: Any, pattern: str, zone: str, path: str) -> int:
             found = round(float(said) * 1000)
         else:
             found = _strptime_ms(str(said), pattern, zone)
-    except (ValueError, OverflowError):
+    except (ValueError, TypeError, OverflowError):
         raise Fault(f"{said!r} is not a time", f"$.{path}") from None
     return plausible(found, said, path)
 
