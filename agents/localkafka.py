@@ -21,6 +21,8 @@ ARTIFACTS = f"org.apache.kafka:kafka_2.13:{VERSION}+org.apache.kafka:kafka-tools
 CLUSTER_ID = "cGFyY291cnMtbG9jYWwtMQ"
 SUMS = Path(__file__).parent / "kafka" / "jars.sha256"
 READY_S = 60.0
+# Brokers that this process started: they outlive the call, and are reaped by `stop`.
+_started: list["subprocess.Popen[bytes]"] = []
 STOP_S = 15.0
 
 
@@ -126,6 +128,7 @@ def start(folder: Path, port: int = 0) -> str:
         process = subprocess.Popen(  # noqa: S603 - fixed words
             _java(folder, "kafka.Kafka", str(config)), stdout=log, stderr=log, start_new_session=True
         )
+    _started.append(process)
     (folder / "pid").write_text(str(process.pid))
     kept.write_text(str(port))
     _await_listening(process, port, folder)
@@ -153,12 +156,9 @@ def stop(folder: Path) -> bool:
     os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_S
     while time.monotonic() < deadline:
-        try:
-            if os.waitpid(pid, os.WNOHANG)[0] == pid:
-                break
-        except ChildProcessError:
-            if running(folder) is None:
-                break
+        ours = next((one for one in _started if one.pid == pid), None)
+        if (ours.poll() is not None) if ours else running(folder) is None:
+            break
         time.sleep(0.1)
     else:
         os.kill(pid, signal.SIGKILL)

@@ -1,5 +1,7 @@
 """Our topics: what they should be, made, and compared with what they are."""
 
+import asyncio
+import time
 from dataclasses import dataclass, field
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -12,6 +14,7 @@ from pipeline.errors import RunError
 DAY_MS = 24 * 3_600_000
 # Three copies of everything, as far as there are brokers.
 COPIES = 3
+VISIBLE_S, VISIBLE_POLL_S = 15.0, 0.1
 BYTES_MAX = str(2 * 1024 * 1024)
 
 
@@ -107,5 +110,15 @@ async def create(bootstrap: str, topics: list[Wanted]) -> None:
             error = for_code(code)
             if code and error is not TopicAlreadyExistsError:
                 raise RunError(f"topic {name} cannot be made: {error.__name__} {rest}")
+        await _await_visible(admin, {one.name for one in topics})
     finally:
         await admin.close()
+
+
+async def _await_visible(admin: AIOKafkaAdminClient, names: set[str]) -> None:
+    """Wait until the brokers tell of new topics: the controller makes them before every broker knows."""
+    deadline = time.monotonic() + VISIBLE_S
+    while names - set(await admin.list_topics()):
+        if time.monotonic() > deadline:
+            raise RunError(f"new topics did not show within {VISIBLE_S:.0f} s")
+        await asyncio.sleep(VISIBLE_POLL_S)

@@ -1,0 +1,143 @@
+"""History through a real broker: the same commands as in one process, whatever is killed, frozen, joins or leaves."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+
+from tests.acceptance.running import REES46, lines_of, run_history
+from tests.broker.cluster import Cluster, wait_for
+
+pytestmark = [
+    pytest.mark.broker,
+    pytest.mark.data,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(not REES46.exists(), reason=f"the real store data is not at {REES46}"),
+]
+OPEN = {"consent_default": "granted", "require_address": "false"}
+END = "2019-10-08T02:50:00Z"  # the last event plus seven days
+
+
+class Mailbox:
+    """Keeps the command ids of the mails that an SMTP server took."""
+
+    def __init__(self) -> None:
+        self.commands: list[str] = []
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        lines = envelope.content.decode(errors="replace").splitlines()
+        self.commands += [line.split(": ")[1] for line in lines if line.startswith("X-Parcours-Command")]
+        return "250 taken"
+
+
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    data = tmp_path_factory.mktemp("embedded")
+    subprocess.run(run_history(data, REES46, "rees46", "7d"), check=True, capture_output=True, timeout=120)
+    return data
+
+
+@pytest.fixture(scope="module")
+def expected(embedded: Path) -> set[str]:
+    return {row["id"] for row in lines_of("commands", "--data", embedded)}
+
+
+@pytest.fixture
+def cluster(kafka: str, tmp_path: Path) -> Iterator[Cluster]:
+    one = Cluster(kafka, tmp_path, [{"name": "rees46", "mapping": "rees46"}], OPEN)
+    one.topics_apply()
+    one.run("produce", "--input", REES46, "--mapping", "rees46", "--topic", one.topic_of["rees46"])
+    yield one
+    one.stop()
+
+
+def read_history(cluster: Cluster) -> None:
+    assert cluster.ingest("--clock", "records").wait(timeout=120) == 0, cluster.log_of("ingest")
+    cluster.run("advance", "--to", END, "--prefix", cluster.prefix)
+
+
+def finished(cluster: Cluster) -> bool:
+    ledger = cluster.ledger()
+    return bool(ledger["watermark"] == END and ledger["events"]["applied"] + ledger["events"]["duplicate"] == 17_435)
+
+
+def states(rows: dict[str, Any]) -> dict[str, Any]:
+    """Return final states without what receipts write: how far the sender is, is not the engine's."""
+    kept = ("profile", "cart", "attributes", "consents", "interests")
+    return {name: {part: row[part] for part in kept} for name, row in rows.items()}
+
+
+def embedded_states(data: Path) -> dict[str, Any]:
+    words = [sys.executable, "-m", "agents.cli.main", "customer", "--all", "--data", str(data), "--json"]
+    out = subprocess.run(words, check=True, capture_output=True, text=True, timeout=120).stdout
+    return {row["id"]: row for row in map(json.loads, out.splitlines())}
+
+
+def check_same(cluster: Cluster, expected: set[str], embedded: Path) -> None:
+    ids = [row["id"] for row in cluster.rows("commands")]
+    assert len(ids) == len(set(ids)), "a command was committed twice"
+    assert set(ids) == expected
+    assert states(cluster.customers()) == states(embedded_states(embedded))
+
+
+def test_two_journeys_and_a_sender_give_what_one_process_gives(
+    cluster: Cluster, expected: set[str], embedded: Path
+) -> None:
+    mailbox = Mailbox()
+    relay = Controller(mailbox, hostname="127.0.0.1", port=0)
+    relay.start()
+    try:
+        read_history(cluster)
+        cluster.journeys("a")
+        cluster.journeys("b")
+        wait_for(lambda: finished(cluster), 90, "the journal is read to its end")
+        check_same(cluster, expected, embedded)
+        port = relay.server.sockets[0].getsockname()[1]
+        cluster.start("sender", "--channel", "email", "--smtp", f"smtp://127.0.0.1:{port}")
+        # Customers of this history have no address: SMTP refuses each with a reason, and the ledger closes.
+        wait_for(lambda: cluster.ledger()["commands"]["pending"] == 0, 60, "every command has its end")
+        ends = cluster.ledger()["commands"]
+        assert ends["rejected"] == len(expected)
+        assert mailbox.commands == []
+    finally:
+        relay.stop()
+
+
+def test_kill_9_in_mid_transaction_and_a_frozen_worker_change_nothing(
+    cluster: Cluster, expected: set[str], embedded: Path
+) -> None:
+    read_history(cluster)
+    pausing = {"PARCOURS_TEST_PAUSE_IN_TRANSACTION_S": "30"}
+    victim = cluster.journeys("a", env=pausing)
+    markers = cluster.folder / "journeys-a"
+    wait_for(lambda: list(markers.glob("in-transaction-*")), 40, "a transaction is open with all its records sent")
+    victim.kill()
+    victim.wait()
+    assert cluster.rows("commands") == [], "an open transaction was visible"
+    frozen = cluster.journeys("b", env=pausing)
+    markers = cluster.folder / "journeys-b"
+    wait_for(lambda: list(markers.glob("in-transaction-*")), 40, "the second worker is in a transaction")
+    frozen.send_signal(signal.SIGSTOP)
+    cluster.journeys("c")
+    wait_for(lambda: finished(cluster), 120, "the third worker has taken over and read everything")
+    frozen.send_signal(signal.SIGCONT)
+    wait_for(lambda: '"fenced"' in cluster.log_of("journeys"), 60, "the thawed worker was fenced")
+    check_same(cluster, expected, embedded)
+
+
+def test_a_worker_that_joins_and_leaves_changes_nothing(cluster: Cluster, expected: set[str], embedded: Path) -> None:
+    cluster.journeys("a")
+    cluster.journeys("b")
+    third = cluster.journeys("c")
+    read_history(cluster)
+    wait_for(lambda: '"assigned"' in cluster.log_of("journeys"), 30, "the group has formed")
+    third.terminate()
+    third.wait(timeout=20)
+    wait_for(lambda: finished(cluster), 90, "the journal is read to its end")
+    check_same(cluster, expected, embedded)
