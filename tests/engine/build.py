@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from models.customer import Customer
+from models.command import Command
+from models.customer import Customer, Enrolment
 from models.event import Event, Position
 from models.ids import digest
 from pipeline.engine import api
@@ -42,10 +43,10 @@ def expr(call: Callable[[Env], Any], *reads: str) -> Expr:
 
 
 def event(
-    kind: str, at: int, customer: str = "c1", *, arrived: int | None = None, name: str = "", **data: Any
+    kind: str, at: int, customer: str = "c1", *, arrived: int | None = None, salt: str = "", **data: Any
 ) -> Event:
     return Event(
-        id=digest("test", kind, str(at), customer, name, repr(sorted(data.items()))),
+        id=digest("test", kind, str(at), customer, salt, repr(sorted(data.items()))),
         type=kind,
         customer=customer,
         occurred_at=at,
@@ -95,6 +96,32 @@ def abandoned(**changes: Any) -> Scenario:
     return Scenario(**{**fields, **changes})
 
 
+def send(name: str, then: int, **more: Any) -> Send:
+    fields: dict[str, Any] = {"channels": ("email",), "template": f"s/{name}", "purpose": "marketing", "next": then}
+    return Send(name, **{**fields, **more})
+
+
+def scenario(*program: Op, name: str = "s", on: str = "page_viewed", **changes: Any) -> Scenario:
+    """A scenario that anybody enters at every event of a type; the program ends with `Done` by itself."""
+    fields: dict[str, Any] = {
+        "name": name,
+        "version": "1",
+        "purpose": "marketing",
+        "priority": 50,
+        "program": (*program, Done()),
+        "entries": (Enter(on, again=Again("always")),),
+    }
+    return Scenario(**{**fields, **changes})
+
+
+def field(name: str) -> Expr:
+    return expr(lambda env: env.event[name] if env.event is not None else None, f"event.{name}")
+
+
+def view(at: int, **more: Any) -> Event:
+    return event("page_viewed", at, **more)
+
+
 def plan(*scenarios: Scenario, settings: Settings = OPEN, **more: Any) -> Plan:
     return make_plan("plan-1", scenarios or (abandoned(),), settings, **more)
 
@@ -124,6 +151,18 @@ class Life:
         if self.customer is not None:
             self._keep(api.fire_timers(self.customer, self.watermark, self.plan))
         return self
+
+    def receipt(self, state: str, at: int, index: int = -1, **more: Any) -> "Life":
+        """Feed what became of a command: the last one, or the one at an index."""
+        return self.feed(event(f"message_{state}", at, command_id=self.commands[index].id, **more))
+
+    @property
+    def commands(self) -> list[Command]:
+        return [command for out in self.out for command in out.commands]
+
+    @property
+    def open(self) -> list[Enrolment]:
+        return [one for one in self.known.enrolments if not one.closing]
 
     @property
     def known(self) -> Customer:
