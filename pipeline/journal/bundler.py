@@ -1,64 +1,81 @@
-"""Collects journal entries into bundles, one open bundle a partition."""
+"""Collects journal entries into bundles, one open bundle a partition.
+
+An entry is encoded when it is added: only its true size keeps a bundle of large carts below what the broker takes,
+and a bundle that the broker refuses would stop the ingest for good.
+"""
+
+from collections import deque
+
+import msgspec
 
 from models.ids import partition_of
-from models.journal import Bundle, Entry
-from pipeline.journal.codec import AGE_MS_MAX, BYTES_MAX, EVENTS_MAX
+from models.journal import Entry
+from pipeline.journal.codec import AGE_MS_MAX, BYTES_MAX, EVENTS_MAX, Packed, pack
 
-# An estimate of an entry's bytes that errs high: the true size is known only when encoded.
-ENTRY_BYTES = 1_024
+
+class _Open:
+    """The entries of one partition that wait for their bundle; `since` is the age of the first (the caller's ms)."""
+
+    def __init__(self) -> None:
+        self.entries: deque[bytes] = deque()
+        self.bytes = 0
+        self.since = 0
+
+    def take(self) -> list[msgspec.Raw]:
+        """Take what fits into one bundle; a single entry always does."""
+        taken: list[msgspec.Raw] = []
+        size = 0
+        while self.entries and len(taken) < EVENTS_MAX and (not taken or size + len(self.entries[0]) <= BYTES_MAX):
+            entry = self.entries.popleft()
+            size += len(entry)
+            taken.append(msgspec.Raw(entry))
+        self.bytes -= size
+        return taken
 
 
 class Bundler:
-    """Entries by journal partition; a bundle is due by count, size or age (the caller's clock, ms)."""
+    """Entries by journal partition; a bundle is due by count, size or age (the caller's clock, ms).
+
+    The caller writes one bundle of a partition at a time, in the order in which they were taken, and after a failure
+    drops the bundler with its producer.
+    """
 
     def __init__(self, writer: str, partitions: int):
         self.writer = writer
         self.partitions = partitions
-        self._entries: list[list[Entry]] = [[] for _ in range(partitions)]
-        self._bytes = [0] * partitions
-        self._since: list[int | None] = [None] * partitions
+        self._open = [_Open() for _ in range(partitions)]
 
-    def add(self, entry: Entry, customer: str, now_ms: int, size: int = ENTRY_BYTES) -> int:
+    def add(self, entry: Entry, customer: str, now_ms: int) -> int:
         """Add an event to its customer's partition, and return that partition."""
         partition = partition_of(customer, self.partitions)
-        self.put(entry, partition, now_ms, size)
+        self.put(entry, partition, now_ms)
         return partition
 
-    def put(self, entry: Entry, partition: int, now_ms: int, size: int = ENTRY_BYTES) -> None:
+    def put(self, entry: Entry, partition: int, now_ms: int) -> None:
         """Add an entry to a partition."""
-        self._entries[partition].append(entry)
-        self._bytes[partition] += size
-        if self._since[partition] is None:
-            self._since[partition] = now_ms
+        waiting, packed = self._open[partition], pack(entry)
+        if not waiting.entries:
+            waiting.since = now_ms
+        waiting.entries.append(packed)
+        waiting.bytes += len(packed)
 
     def due(self, partition: int, now_ms: int) -> bool:
         """Say whether a partition's bundle should be closed."""
-        since = self._since[partition]
-        if since is None:
+        waiting = self._open[partition]
+        if not waiting.entries:
             return False
-        full = len(self._entries[partition]) >= EVENTS_MAX or self._bytes[partition] >= BYTES_MAX
-        return full or now_ms - since >= AGE_MS_MAX
+        full = len(waiting.entries) >= EVENTS_MAX or waiting.bytes >= BYTES_MAX
+        return full or now_ms - waiting.since >= AGE_MS_MAX
 
     def waiting(self) -> bool:
         """Say whether any partition has entries."""
-        return any(self._entries)
+        return any(one.entries for one in self._open)
 
     def full(self) -> bool:
         """Say whether a partition holds twice a bundle: the reader should wait."""
-        return any(len(entries) >= 2 * EVENTS_MAX for entries in self._entries)
+        return any(len(one.entries) >= 2 * EVENTS_MAX or one.bytes >= 2 * BYTES_MAX for one in self._open)
 
-    def take(self, partition: int) -> Bundle | None:
-        """Close and return a partition's next bundle, at most EVENTS_MAX entries and about BYTES_MAX."""
-        entries = self._entries[partition]
-        if not entries:
-            return None
-        share = max(
-            1,
-            int(EVENTS_MAX if self._bytes[partition] <= BYTES_MAX else EVENTS_MAX * BYTES_MAX / self._bytes[partition]),
-        )
-        taken, left = entries[:share], entries[share:]
-        self._bytes[partition] = self._bytes[partition] * len(left) // len(entries)
-        self._entries[partition] = left
-        if not left:
-            self._since[partition] = None
-        return Bundle(writer=self.writer, entries=taken)
+    def take(self, partition: int) -> Packed | None:
+        """Close and return a partition's next bundle: at most EVENTS_MAX entries and BYTES_MAX, or one large entry."""
+        taken = self._open[partition].take()
+        return Packed(writer=self.writer, entries=taken) if taken else None

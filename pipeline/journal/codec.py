@@ -2,7 +2,7 @@
 
 import msgspec
 
-from models.journal import Bundle
+from models.journal import Bundle, Entry
 
 EVENTS_MAX = 500
 BYTES_MAX = 512 * 1024
@@ -16,9 +16,21 @@ class JournalError(Exception):
     """A journal message cannot be read: it is not ours, or of a newer version."""
 
 
-def encode(bundle: Bundle) -> bytes:
+class Packed(msgspec.Struct, frozen=True, kw_only=True):
+    """A bundle whose entries are encoded already, each once, when it was added: its size was known before it closed."""
+
+    writer: str
+    entries: list[msgspec.Raw]
+
+
+def encode(bundle: Bundle | Packed) -> bytes:
     """Return a bundle as JSON."""
     return _encoder.encode(bundle)
+
+
+def pack(entry: Entry) -> bytes:
+    """Return one entry as the JSON that stands in its bundle."""
+    return _encoder.encode(entry)
 
 
 def decode(value: bytes) -> Bundle:
