@@ -241,7 +241,7 @@ class PartitionRuntime:
             customer = self._customer(name)
             if customer is not None and customer.activated != plan.hash:
                 self._fire(name, plan)
-        self.progress = replace(self.progress, pass_cursor=names[-1] if names else None)
+        self.progress = replace(self.progress, pass_cursor=names[-1] if len(names) == limit else None)
         return len(names)
 
     def drain_all(self) -> None:
