@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from agents.ingest.dead_letters import message_of
 from agents.ingest.sources import Source
@@ -22,6 +24,7 @@ from pipeline.journal.records_clock import MERGED, Input, RecordsIngest, SourceP
 
 STEP_RECORDS = 5_000
 BUFFER_MAX = 20_000
+COORDINATOR_S = 30.0
 
 
 @dataclass
@@ -86,6 +89,13 @@ class History:
             await reader.stop()
             await writer.stop()
 
+    # A broker that has just started makes its coordinator at the first question.
+    @retry(
+        retry=retry_if_exception_type(GroupCoordinatorNotAvailableError),
+        stop=stop_after_delay(COORDINATOR_S),
+        wait=wait_fixed(0.2),
+        reraise=True,
+    )
     async def _alone(self) -> None:
         admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
         await admin.start()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 
+from agents import localkafka
 from tests.acceptance.running import REES46, lines_of, run_history
 from tests.broker.cluster import Cluster, wait_for
 
@@ -90,7 +91,8 @@ def test_two_journeys_and_a_sender_give_what_one_process_gives(
     cluster: Cluster, expected: set[str], embedded: Path
 ) -> None:
     mailbox = Mailbox()
-    relay = Controller(mailbox, hostname="127.0.0.1", port=0)
+    port = localkafka.free_port()
+    relay = Controller(mailbox, hostname="127.0.0.1", port=port)
     relay.start()
     try:
         read_history(cluster)
@@ -98,7 +100,6 @@ def test_two_journeys_and_a_sender_give_what_one_process_gives(
         cluster.journeys("b")
         wait_for(lambda: finished(cluster), 90, "the journal is read to its end")
         check_same(cluster, expected, embedded)
-        port = relay.server.sockets[0].getsockname()[1]
         cluster.start("sender", "--channel", "email", "--smtp", f"smtp://127.0.0.1:{port}")
         # Customers of this history have no address: SMTP refuses each with a reason, and the ledger closes.
         wait_for(lambda: cluster.ledger()["commands"]["pending"] == 0, 60, "every command has its end")
