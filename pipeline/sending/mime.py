@@ -1,6 +1,7 @@
 """A message as MIME: text and HTML parts, and the headers that mail needs."""
 
 from datetime import UTC, datetime
+from email.errors import MessageError
 from email.headerregistry import Address, HeaderRegistry, UnstructuredHeader
 from email.message import EmailMessage
 from email.policy import SMTP, EmailPolicy
@@ -48,7 +49,7 @@ def checked_address(text: str) -> str:
     try:
         address = f"{local}@{domain.encode('idna').decode()}"
         Address(display_name=name, addr_spec=address)
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, MessageError) as error:
         raise AddressError(f"not a mail address: {type(error).__name__}") from None
     return address
 
@@ -65,7 +66,7 @@ def to_mime(message: Message) -> EmailMessage:
     """
     try:
         return _mail(message)
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, MessageError) as error:
         raise MimeError(f"{type(error).__name__}: {error}") from None
 
 

@@ -1,6 +1,7 @@
 """The Kafka sender against a real broker and a real SMTP server: killed, frozen, held, it sends nothing twice."""
 
 import asyncio
+import itertools
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ from tests.sending.build import PLAN, cancel, command, mark
 pytestmark = pytest.mark.broker
 PARTITIONS = 2
 DEADLINE_S = 60.0
+_emits = itertools.count()
 
 
 class Relay:
@@ -42,14 +45,13 @@ class Relay:
         self.gate.set()
         self.shut_after = 10**9
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         for line in (envelope.content or b"").splitlines():
             if line.startswith(b"X-Parcours-Command: "):
                 self.taken[line.split()[-1].decode()] += 1
         if self.taken.total() > self.shut_after:
             self.gate.clear()
-        while not self.gate.is_set():
-            await asyncio.sleep(0.02)
+        await asyncio.to_thread(self.gate.wait)
         return "250 taken"
 
 
@@ -72,7 +74,7 @@ class Store:
         self.topics = topics
 
     async def emit(self, *records: Command | Mark | Release | Cancel) -> None:
-        producer = clients.producer(self.bootstrap, transactional_id=f"{self.topics.prefix}engine")
+        producer = clients.producer(self.bootstrap, transactional_id=f"{self.topics.prefix}engine-{next(_emits)}")
         await producer.start()
         try:
             async with producer.transaction():
@@ -98,7 +100,9 @@ class Store:
         """Return the last state of every command; one that has two ends fails here."""
         found = {}
         for name, receipts in (await self.receipts()).items():
-            ends = [one.state for one in receipts if one.state in {"sent", "unknown", "rejected", "expired", "cancelled"}]
+            ends = [
+                one.state for one in receipts if one.state in {"sent", "unknown", "rejected", "expired", "cancelled"}
+            ]
             assert len(ends) <= 1, f"{name} ended {ends}"
             found[name] = ends[0] if ends else receipts[-1].state
         return found
@@ -165,6 +169,31 @@ def commands(count: int, first: int = 0, **more: Any) -> list[Command]:
     return [command(first + number, at=now_ms(), plan=PLAN.hash, **more) for number in range(count)]
 
 
+@asynccontextmanager
+async def at_the_head(store: Store) -> AsyncIterator[None]:
+    """Write marks as an engine that is at the head does."""
+    stop = asyncio.Event()
+
+    async def feed() -> None:
+        while not stop.is_set():
+            await store.emit(mark(now_ms()))
+            await wait_shortly(stop)
+
+    feeding = asyncio.create_task(feed())
+    try:
+        yield
+    finally:
+        stop.set()
+        await feeding
+
+
+async def wait_shortly(stop: asyncio.Event) -> None:
+    try:
+        await asyncio.wait_for(stop.wait(), 1)
+    except TimeoutError:
+        return
+
+
 def wait_for(condition: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + DEADLINE_S
     while not condition():
@@ -205,9 +234,8 @@ async def test_killed_in_the_call_it_reports_unknown_and_sends_nothing_twice(
     handler.shut_after = 10**9
     handler.gate.set()
     workers.start()
-    feeding = asyncio.create_task(feed_marks(store))
-    states = await store.until(batch, {"sent", "unknown"})
-    feeding.cancel()
+    async with at_the_head(store):
+        states = await store.until(batch, {"sent", "unknown"})
     assert max(handler.taken.values()) == 1, "a mail went out twice"
     assert {name for name, state in states.items() if state == "unknown"} == in_the_air
     assert {name for name, state in states.items() if state == "sent"} <= set(handler.taken)
@@ -226,26 +254,18 @@ async def test_frozen_in_the_call_and_thawed_it_is_fenced_and_the_outcome_stays_
     handler.shut_after = 10**9
     handler.gate.set()
     workers.start()
-    feeding = asyncio.create_task(feed_marks(store))
-    await store.until(batch, {"sent", "unknown"})
-    taken_before = Counter(handler.taken)
-    os.kill(first.pid, signal.SIGCONT)
-    wait_for(lambda: "FencedError" in workers.log(0), "the thawed sender was not fenced")
     more = commands(10, first=100)
-    await store.emit(*more, mark(now_ms()))
-    states = await store.until([*batch, *more], {"sent", "unknown"})
-    feeding.cancel()
+    async with at_the_head(store):
+        await store.until(batch, {"sent", "unknown"})
+        taken_before = Counter(handler.taken)
+        os.kill(first.pid, signal.SIGCONT)
+        wait_for(lambda: "FencedError" in workers.log(0), "the thawed sender was not fenced")
+        await store.emit(*more)
+        states = await store.until([*batch, *more], {"sent", "unknown"})
     assert "unknown" in states.values(), "the freeze hit no call"
     assert max(handler.taken.values()) == 1, "a mail went out twice"
     assert {one.id for one in more} <= set(handler.taken)
     assert set(taken_before) <= {one.id for one in batch}
-
-
-async def feed_marks(store: Store) -> None:
-    """Write marks as an engine that is at the head does."""
-    while True:
-        await store.emit(mark(now_ms()))
-        await asyncio.sleep(1)
 
 
 async def test_marketing_is_held_until_the_mark_is_near_and_buyers_get_nothing(
@@ -268,17 +288,18 @@ async def test_two_senders_share_the_partitions_and_a_third_that_joins_and_leave
 ) -> None:
     workers.start()
     workers.start()
-    feeding = asyncio.create_task(feed_marks(store))
-    batches = []
-    for number in range(6):
-        batches += commands(40, first=1_000 * number)
-        await store.emit(*batches[-40:])
-        if number == 2:
-            third = workers.start()
-        if number == 4:
-            third.send_signal(signal.SIGTERM)
-    states = await store.until(batches, {"sent"})
-    feeding.cancel()
+    batches: list[Command] = []
+    async with at_the_head(store):
+        for number in range(6):
+            batch = commands(40, first=1_000 * number)
+            batches += batch
+            await store.emit(*batch)
+            if number == 1:
+                third = workers.start()
+                wait_for(lambda: "sender assigned" in workers.log(2), "the third never had its part")
+            if number == 3:
+                third.send_signal(signal.SIGTERM)
+        states = await store.until(batches, {"sent"})
     assert third.wait(30) == 0, workers.log(2)
     assert set(states.values()) == {"sent"}
     assert relay[0].taken == Counter(one.id for one in batches)
