@@ -32,7 +32,7 @@ T0 = 1_700_000_000_000
 OPEN = Settings(consent_default="granted", require_address=False)
 
 
-def expr(call: Callable[[Env], Any], *reads: str) -> Expr:
+def expr(call: Callable[[Any], Any], *reads: str) -> Expr:
     def checked(env: Env) -> Any:
         try:
             return call(env)

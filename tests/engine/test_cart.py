@@ -1,6 +1,7 @@
 """The cart: last writer by `at`, single changes, orders, and the derived `cart_changed`."""
 
 from decimal import Decimal
+from typing import Any
 
 from models.customer import Cart
 from models.event import Event
@@ -14,7 +15,7 @@ def cart_of(*events: Event, settings: Settings = OPEN) -> Cart:
     return Life(plan(settings=settings)).feed(*events, watermark=0).known.cold.cart
 
 
-def added(at: int, product: str, quantity: int = 1, **more: object) -> Event:
+def added(at: int, product: str, quantity: int = 1, **more: Any) -> Event:
     return event("cart_item_added", at, product_id=product, quantity=quantity, price=100, **more)
 
 

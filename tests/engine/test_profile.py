@@ -4,14 +4,15 @@ from decimal import Decimal
 from itertools import permutations
 
 from models.customer import Profile
+from models.event import Event
 from pipeline.engine.plan import Settings
 from tests.engine.build import DAY, HOUR, MINUTE, T0, Life, event, order, plan, view
 
 EURO = Settings(consent_default="granted", require_address=False, rates={"USD": Decimal("0.92")})
 
 
-def profile_of(*events: object) -> Profile:
-    return Life(plan(settings=EURO)).feed(*events, watermark=0).known.profile  # type: ignore[arg-type]
+def profile_of(*events: Event) -> Profile:
+    return Life(plan(settings=EURO)).feed(*events, watermark=0).known.profile
 
 
 def test_an_order_counts_with_its_total() -> None:
