@@ -2,11 +2,17 @@
 
 import asyncio
 import gc
+import os
 from pathlib import Path
 
-from agents.journeys.app import build
+import structlog
+
+from agents.journeys.app import App, build
 from agents.kafka.control import journal_partitions
 from models.topics import Topics
+
+STOP_S = 5.0
+log = structlog.get_logger()
 
 
 async def run(*, bootstrap: str, topics: Topics, data: Path, instance: str, stop: asyncio.Event) -> None:
@@ -25,4 +31,16 @@ async def run(*, bootstrap: str, topics: Topics, data: Path, instance: str, stop
         for task in (crashed, stopped):
             task.cancel()
     finally:
-        await app.stop()
+        await _stopped(app)
+
+
+async def _stopped(app: App) -> None:
+    """Stop in good order; a client that hangs in a rebalance is not waited for.
+
+    What it leaves open is the successor's to end.
+    """
+    try:
+        await asyncio.wait_for(app.stop(), STOP_S)
+    except TimeoutError:
+        log.warning("stopped without waiting", after_s=STOP_S)
+        os._exit(0)
