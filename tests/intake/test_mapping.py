@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from models.event import Event
 from pipeline.errors import PlanError, UsageError
 from pipeline.intake.mapper import Mapper, validator_for
 from pipeline.intake.mapping import load_mapping, preset_names
+from pipeline.intake.record import SourceRecord
 
 GOOD = """\
 mapping: shop
@@ -64,3 +66,14 @@ def test_a_fault_in_a_mapping_file_is_named_with_its_place(
         refused.value
     )
     assert words in str(refused.value)
+
+
+def test_the_example_of_the_reference_is_a_mapping_that_works(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs/reference/mappings.md").read_text()
+    (tmp_path / "shop.yaml").write_text(page.split("```yaml\n")[1].split("```")[0])
+    mapper = Mapper(load_mapping(str(tmp_path / "shop.yaml")), "shop", validator_for("EUR"))
+    value = b'{"action":"add","user":{"id":7},"at":"2024-01-01 00:00:00","number":1,"article":{"sku":"p","price":"2.5"},"client":1}'
+    [found] = mapper.feed(SourceRecord(source="shop", offset=0, value=value))
+    assert isinstance(found, Event)
+    assert (found.customer, found.occurred_at) == ("7", 1_704_063_600_000)
+    assert found.data == {"product_id": "p", "price": 250, "device": "phone", "brand": "own"}
