@@ -7,7 +7,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from liquid import CachingDictLoader, Environment
-from liquid.exceptions import LiquidError
 from ruamel.yaml import YAML
 
 from models.command import Command
@@ -19,6 +18,8 @@ from pipeline.sending.outcome import Message
 
 OUTPUT_BYTES_MAX = 512 * 1024
 LOOP_MAX = 10_000
+SYMBOLS = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥"}
+NARROW_SPACE, NO_BREAK_SPACE = "\u202f", "\u00a0"
 MONTHS_FR = (
     "janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre",
     "décembre",
@@ -30,29 +31,37 @@ class RenderError(Exception):
 
 
 class _Limited(Environment):
-    """Liquid without files or endless loops: templates come from the plan alone."""
+    """Liquid without files or endless loops: templates come from the plan alone.
+
+    A name that is not there is nothing, not an error: what an event does not say, a template leaves out.
+    """
 
     loop_iteration_limit = LOOP_MAX
     output_stream_limit = OUTPUT_BYTES_MAX
 
 
 def money_text(minor: Any, currency: str, language: str) -> str:
-    """Return minor units as a person of the language reads them: 20.00 EUR, 20,00 EUR."""
+    """Return minor units as a person of the language reads them: €1,020.00 in English, 1 020,00 € in French.
+
+    A missing amount is nothing, so that a template need not ask first.
+    """
     if not isinstance(minor, int):
         return ""
-    amount = f"{to_decimal(minor, currency):,f}"
+    sign, digits = ("-" if minor < 0 else ""), f"{to_decimal(abs(minor), currency):,f}"
     if language == "fr":
-        amount = amount.replace(",", "\u202f").replace(".", ",")
-    return f"{amount} {currency}"
+        digits = digits.replace(",", NARROW_SPACE).replace(".", ",")
+        return f"{sign}{digits}{NO_BREAK_SPACE}{SYMBOLS.get(currency, currency)}"
+    symbol = SYMBOLS.get(currency)
+    return f"{sign}{symbol}{digits}" if symbol else f"{sign}{digits} {currency}"
 
 
 def day_text(moment: Any, zone: str, language: str) -> str:
-    """Return a time (UTC ms) as a day in the store's zone."""
+    """Return a time (UTC ms) as a day in the store's zone; nothing where there is none."""
     if not isinstance(moment, int):
         return ""
     day = datetime.fromtimestamp(moment / 1000, UTC).astimezone(ZoneInfo(zone))
     if language == "fr":
-        return f"{day.day} {MONTHS_FR[day.month - 1]} {day.year}"
+        return f"{'1er' if day.day == 1 else day.day} {MONTHS_FR[day.month - 1]} {day.year}"
     return f"{day:%B} {day.day}, {day.year}"
 
 
@@ -104,7 +113,7 @@ class Renderer:
     def _fill(self, name: str, context: Mapping[str, Any]) -> str:
         try:
             filled: str = self._template(name, name.endswith(".html")).render(**context)
-        except (LiquidError, ValueError, TypeError, RecursionError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever a filter raises on one customer's data ends that command
             raise RenderError(f"{name}: {type(error).__name__}: {error}") from None
         return filled
 
@@ -113,11 +122,13 @@ class Renderer:
         email = self.settings.senders.email
         text_name, html_name = self._name(command, "txt"), self._name(command, "html")
         language = text_name.rsplit(".", 2)[1]
+        # Nobody unsubscribes from the confirmation of an order.
+        unsubscribe_url = email.unsubscribe_url if command.purpose == "marketing" else None
         context = {
             **command.data,
             "language": language,
             "store": {"name": self.settings.store.name, "url": self.settings.store.url},
-            "unsubscribe_url": email.unsubscribe_url,
+            "unsubscribe_url": unsubscribe_url,
         }
         head = self._heads[text_name][0].get("subject") or self._heads[html_name][0].get("subject") or ""
         subject = self._subject(head, context)
@@ -132,14 +143,16 @@ class Renderer:
             at=at,
             marketing=command.purpose == "marketing",
             reply_to=email.reply_to,
-            unsubscribe_url=email.unsubscribe_url if command.purpose == "marketing" else None,
+            unsubscribe_url=unsubscribe_url,
         )
 
     def _subject(self, text: str, context: Mapping[str, Any]) -> str:
         try:
-            filled: str = self._subject_template(text).render(**context)
-        except (LiquidError, ValueError, TypeError) as error:
-            raise RenderError(f"subject: {error}") from None
-        if "\n" in filled or "\r" in filled:
-            raise RenderError("a subject with a line break is refused")
+            filled: str = self._subject_template(text).render(**context).strip()
+        except Exception as error:  # noqa: BLE001 - as above
+            raise RenderError(f"subject: {type(error).__name__}: {error}") from None
+        if not filled:
+            raise RenderError("subject: the template has none")
+        if any(ord(char) < 32 for char in filled):
+            raise RenderError("subject: a line break or another control character is refused")
         return filled
