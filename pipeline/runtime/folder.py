@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from rocksdict import AccessType, Rdict, WriteBatch
+from rocksdict import Rdict, WriteBatch
 
 from pipeline.errors import DataFolderError, RunError
-from pipeline.store.rocks import options
+from pipeline.store.rocks import open_beside, options
 
 APP = "parcours"
 FOLDER_VERSION = 1
@@ -37,25 +37,29 @@ class Folder:
     def __init__(self, path: Path, *, read_only: bool = False):
         self.path = path
         self._lock: IO[str] | None = None
-        if read_only:
-            _check_marker(path, must_exist=True)
-        else:
-            path.mkdir(parents=True, exist_ok=True)
-            self._take_lock()
-            _check_marker(path, must_exist=False)
-        access = AccessType.read_only() if read_only else AccessType.read_write()
         try:
-            self.db = Rdict(str(path / "db"), options(), access_type=access)
-        except Exception as error:  # noqa: BLE001 - rocksdict raises bare Exceptions
+            if read_only:
+                _check_marker(path, must_exist=True)
+            else:
+                path.mkdir(parents=True, exist_ok=True)
+                self._take_lock()
+                _check_marker(path, must_exist=False)
+            self.db = self._open(read_only)
+        except BaseException:
             self._drop_lock()
-            raise DataFolderError(f"{path}: the store cannot be opened: {error}") from None
+            raise
+
+    def _open(self, read_only: bool) -> Rdict:
+        try:
+            return open_beside(self.path / "db") if read_only else Rdict(str(self.path / "db"), options())
+        except Exception as error:  # noqa: BLE001 - rocksdict raises bare Exceptions
+            raise DataFolderError(f"{self.path}: the store cannot be opened: {error}") from None
 
     def _take_lock(self) -> None:
         self._lock = (self.path / "lock").open("w")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            self._lock.close()
             raise DataFolderError(f"{self.path}: another parcours works in this folder: stop it first") from None
 
     def _drop_lock(self) -> None:
@@ -69,7 +73,8 @@ class Folder:
             self.db.write(batch)
         except Exception as error:  # noqa: BLE001 - rocksdict raises bare Exceptions
             raise RunError(
-                f"{self.path}: the store cannot be written ({error}): make space and run again, nothing is lost"
+                f"{self.path}: the store cannot be written ({error}). Where the disk is full, make space; then run"
+                " again: it goes on from its last commit, nothing is lost"
             ) from None
 
     def get(self, name: str) -> bytes | None:

@@ -6,10 +6,11 @@ under d + customer for all; it may be earlier than the true due time (a wake-up 
 index), so that a timer which moves with every page view costs no index write.
 """
 
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, WriteBatch
+from rocksdict import AccessType, BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, WriteBatch
 
 from models.customer import Customer
 from models.progress import Progress
@@ -30,6 +31,8 @@ from pipeline.store.codec import (
 TIMER, DUE, APPLIED = b"t", b"d", b"a"
 CACHED_MAX = 20_000
 CACHE_BYTES = 128 * 1024 * 1024
+OPEN_TRIES = 50
+OPEN_PAUSE_S = 0.02
 
 
 def options(cache: Cache | None = None) -> Options:
@@ -45,6 +48,30 @@ def options(cache: Cache | None = None) -> Options:
     found.set_block_based_table_factory(table)
     found.set_max_open_files(256)
     return found
+
+
+def open_beside(path: Path) -> Rdict:
+    """Open a store read-only, as of now, while another process may be writing it; raises what the last try raised.
+
+    A flush can take a log away between the listing and the reading of it, which would leave a hole in what is seen: the
+    logs are listed before and after, and the store is opened again where one of them went. All tables are opened at
+    once, so that what is deleted later stays readable.
+    """
+    found = options()
+    found.set_max_open_files(-1)
+    for tries_left in reversed(range(OPEN_TRIES)):
+        before = set(path.glob("*.log"))
+        try:
+            db = Rdict(str(path), found, access_type=AccessType.read_only())
+        except Exception:
+            if not tries_left:
+                raise
+        else:
+            if before <= set(path.glob("*.log")) or not tries_left:
+                return db
+            db.close()
+        time.sleep(OPEN_PAUSE_S)
+    raise AssertionError("unreachable: the last try returns or raises")
 
 
 def due_key(due: int, customer: str) -> bytes:

@@ -6,14 +6,18 @@ from hypothesis import strategies as st
 from models.event import Event
 from pipeline.engine import api
 from pipeline.engine.giving_up import give_up
-from pipeline.engine.plan import Again, Enter
+from pipeline.engine.plan import Again, Done, Enter, Wait
 from pipeline.runtime.stepping import fire_apart
 from tests.engine.build import DAY, MINUTE, T0, Life, abandoned, cart, order, plan
 
-TWICE = plan(
-    abandoned(),
-    abandoned(name="browse", priority=10, entries=(Enter("order_placed", again=Again("always")),), exits=()),
+AFTERWARDS = abandoned(
+    name="afterwards",
+    priority=10,
+    entries=(Enter("order_placed", again=Again("always")),),
+    exits=(),
+    program=(Wait(30 * MINUTE, 1), Done()),
 )
+TWICE = plan(abandoned(), AFTERWARDS)
 
 
 def _event(kind: str, at: int) -> Event:
@@ -39,7 +43,7 @@ def test_firing_one_due_time_after_another_gives_what_firing_all_at_once_gives(
 
 
 def test_giving_up_ends_what_was_due_and_leaves_the_rest() -> None:
-    life = Life(TWICE).feed(cart(T0, "p1")).feed(order(T0 + 10 * MINUTE)).feed(cart(T0 + 20 * MINUTE, "p2"))
+    life = Life(TWICE).feed(order(T0 + 10 * MINUTE)).feed(cart(T0 + 20 * MINUTE, "p2"))
     dues = sorted(one.waiting.due for one in life.known.enrolments if one.waiting)
     first = dues[0]
     done = give_up(life.known, first + 1, TWICE, "a cause")
