@@ -5,13 +5,19 @@ from typing import Any
 from models.dead_letter import DeadLetter
 
 HEADER = "__parcours.errors."
+VALUE_BYTES_MAX = 512 * 1024
 FIELDS = ("stage", "reason", "path", "source", "partition", "epoch", "offset", "index")
 
 
 def message_of(letter: DeadLetter) -> dict[str, Any]:
     """Return what to send: key, value, headers."""
     ours = [(HEADER + name, str(getattr(letter, name)).encode()) for name in FIELDS]
-    return {"key": letter.key, "value": letter.value, "headers": [*letter.headers, *ours]}
+    value = letter.value
+    if value is not None and len(value) > VALUE_BYTES_MAX:
+        # The broker would refuse it for good, and the ingest would meet it for ever: the source still has the rest.
+        ours.append((HEADER + "cut_from_bytes", str(len(value)).encode()))
+        value = value[:VALUE_BYTES_MAX]
+    return {"key": letter.key, "value": value, "headers": [*letter.headers, *ours]}
 
 
 def letter_of(record: Any) -> dict[str, Any]:
