@@ -61,6 +61,7 @@ class Session:
             speed=self.speed,
             until_end=self.until_end,
             advance_ms=self.advance_ms,
+            stopping=stop.is_set,
         )
         with ExitStack() as stack:
             pipeline = EmbeddedPipeline.open(options)

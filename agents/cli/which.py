@@ -1,0 +1,25 @@
+"""`parcours help`: which command does what."""
+
+import click
+
+WHICH = """\
+check      reads the scenario files and says what is wrong with them
+test       runs the scenarios' own test files, in seconds, with no data
+run        runs the whole pipeline in one process, on files or a simulated shop
+worker     runs one process of a cluster: ingest, journeys, sender
+advance    closes a history on a cluster, so that what is due fires
+commands   what was to be sent          decisions  why, or why not
+receipts   what became of it            ledger     that nothing is missing
+customer   what is known of a customer  deadletters  what could not be read
+"""
+
+
+@click.group("help")
+def which() -> None:
+    """Tell commands apart."""
+
+
+@which.command("which")
+def which_command() -> None:
+    """Say which command does what."""
+    click.echo(WHICH, nl=False)

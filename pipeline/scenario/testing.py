@@ -1,0 +1,217 @@
+"""Runs a scenario's test files against the pure engine: events at given times, expected messages and reasons.
+
+A test's customer can be reached and consents, unless `customer:` says otherwise; its times are those of the store's
+zone, on Monday 5 January 2026 and the days after it ("2d 10:00").
+"""
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, ValidationError
+
+from models.customer import Customer
+from models.event import Event, Position
+from models.ids import event_id
+from models.scenario import EventName, Span, Text, Written
+from models.settings import SettingsSpec
+from pipeline.durations import parse_duration
+from pipeline.engine import api
+from pipeline.engine.plan import Plan
+from pipeline.errors import PlanError, Problem
+from pipeline.intake.native import Fault, Validator
+from pipeline.scenario.compile import compile_plan, read_settings
+from pipeline.scenario.sources import PlanSources, read_sources
+from pipeline.yaml_places import Places, load_yaml, problems_of
+
+FIRST_DAY = datetime(2026, 1, 5)  # noqa: DTZ001 - the store's zone is put on below
+WHEN = re.compile(r"^(?:(\d+)d )?(\d\d):(\d\d)$")
+ID = "customer-1"
+REACHABLE = {
+    "email": "customer@customers.example",
+    "consents": [{"for_channel": "*", "purpose": "marketing", "given": True}],
+}
+When = str
+
+
+class CustomerSpec(Written):
+    """What differs from a customer who can be reached and consents."""
+
+    reachable: bool = True
+    consents: bool = True
+    language: str | None = None
+    first_name: str | None = None
+
+
+class ExpectSpec(Written):
+    """One message: its step and when it is due."""
+
+    send: str
+    at: When
+
+
+class TestSpec(Written):
+    """One test: events at times, then what comes of them. A reason is {outcome: reason, at}."""
+
+    __test__ = False
+    test: Text
+    customer: CustomerSpec = CustomerSpec()
+    choose: dict[str, str] = {}
+    given: list[dict[str, Any]] = Field(min_length=1)
+    until: Span = "30d"
+    expect: list[ExpectSpec] = []
+    reasons: list[dict[str, str]] = []
+    only: EventName | None = None
+
+
+@dataclass
+class TestResult:
+    """What came of one test: its differences from what was expected, none if it passed."""
+
+    __test__ = False
+    file: str
+    name: str
+    differences: list[str] = field(default_factory=list)
+    decisions: list[str] = field(default_factory=list)
+
+
+def run_tests(directory: Path, only: str | None = None) -> list[TestResult]:
+    """Run the test files of a plan's folder (of one scenario, where named); PlanError where a file is wrong."""
+    sources = read_sources(directory)
+    results: list[TestResult] = []
+    for path in sorted(directory.rglob("*.test.yaml")):
+        scenario = path.parent.name
+        if only is None or only == scenario:
+            results += _run_file(sources, path, scenario)
+    return results
+
+
+def _run_file(sources: PlanSources, path: Path, scenario: str) -> list[TestResult]:
+    data, places = load_yaml(path.read_text(), f"{scenario}/{path.name}")
+    settings = read_settings(sources)
+    found = []
+    for index, raw in enumerate(data or []):
+        try:
+            spec = TestSpec.model_validate(raw)
+        except ValidationError as error:
+            wrong = _moved(error, places, index)
+            raise PlanError(wrong) from None
+        found.append(_Run(sources, settings, scenario, spec, places, index).result())
+    return found
+
+
+def _moved(error: ValidationError, places: Places, index: int) -> list[Problem]:
+    line, column = places.of((index,))
+    known = tuple(TestSpec.model_fields)
+    return [
+        Problem(one.file, max(one.line, line), max(one.column, column), one.message)
+        for one in problems_of(error, places, known)
+    ]
+
+
+class _Run:
+    """One test: the engine alone, with the scenario in question and the store's settings."""
+
+    def __init__(
+        self, sources: PlanSources, settings: SettingsSpec, scenario: str, spec: TestSpec, places: Places, index: int
+    ):
+        self.spec = spec
+        self.places = places
+        self.index = index
+        self.scenario = scenario
+        self.zone = ZoneInfo(settings.timezone)
+        self.validator = Validator(settings.store.currency, settings.events)
+        self.plan: Plan = compile_plan(sources, choose=spec.choose)
+
+    def at(self, text: str, path: tuple[str | int, ...]) -> int:
+        """Return a time of the test in UTC milliseconds."""
+        found = WHEN.match(str(text))
+        if not found:
+            problem = self.places.problem((self.index, *path), f'{text!r} is not a time: write "10:30" or "2d 10:30"')
+            raise PlanError([problem])
+        days, hour, minute = (int(part or 0) for part in found.groups())
+        moment = FIRST_DAY + timedelta(days=days, hours=hour, minutes=minute)
+        return round(moment.replace(tzinfo=self.zone).timestamp() * 1000)
+
+    def text(self, moment: int) -> str:
+        """Return a time as the test writes it."""
+        local = datetime.fromtimestamp(moment / 1000, self.zone).replace(tzinfo=None)
+        days = (local - FIRST_DAY).days
+        return f"{days}d {local:%H:%M}" if days else f"{local:%H:%M}"
+
+    def _event(self, number: int, raw: dict[str, Any]) -> Event:
+        fields = {name: value for name, value in raw.items() if name not in {"at", "event", "read_at"}}
+        at = self.at(raw.get("at", ""), ("given", number))
+        read = self.at(raw["read_at"], ("given", number)) if "read_at" in raw else at
+        try:
+            kind, _, _, _, data = self.validator.convert(
+                {"type": raw.get("event"), "customer": ID, "occurred_at": at, **fields}
+            )
+        except Fault as fault:
+            place = self.places.problem((self.index, "given", number), f"{fault.reason} {fault.path}")
+            raise PlanError([place]) from None
+        name = event_id("test", kind, str(number))
+        return Event(
+            id=name,
+            type=kind,
+            customer=ID,
+            occurred_at=at,
+            arrived_at=read,
+            position=Position("test", 0, 0, number),
+            data=data,
+        )
+
+    def _person(self, before: int) -> Event:
+        said = self.spec.customer
+        data: dict[str, Any] = {"email": REACHABLE["email"]} if said.reachable else {}
+        if said.consents:
+            data["consents"] = REACHABLE["consents"]
+        data |= {name: getattr(said, name) for name in ("language", "first_name") if getattr(said, name)}
+        return Event(
+            id=event_id("test", "customer_updated", "first"),
+            type="customer_updated",
+            customer=ID,
+            occurred_at=before - 1,
+            arrived_at=before - 1,
+            position=Position("test"),
+            data=data,
+        )
+
+    def result(self) -> TestResult:
+        """Run and compare."""
+        events = [self._event(number, raw) for number, raw in enumerate(self.spec.given)]
+        events.sort(key=lambda event: event.arrived_at)
+        end = max(event.arrived_at for event in events) + parse_duration(self.spec.until)
+        customer: Customer | None = None
+        done = []
+        for event in [self._person(min(event.at for event in events)), *events]:
+            step = api.apply_event(customer, event, event.arrived_at, self.plan)
+            customer = step.customer
+            done.append(step)
+        if customer is not None:
+            done.append(api.fire_timers(customer, end, self.plan))
+        commands = [one for step in done for one in step.commands if one.scenario == self.scenario]
+        decisions = [one for step in done for one in step.decisions if one.scenario == self.scenario]
+        found = TestResult(self.places.file, self.spec.test)
+        found.decisions = [
+            f"{self.text(one.at)}  {one.outcome} {one.step} ({one.reason})".replace("  (", " (") for one in decisions
+        ]
+        self._compare(found, [(self.text(one.due_at), one.step) for one in commands], decisions)
+        return found
+
+    def _compare(self, found: TestResult, sent: list[tuple[str, str]], decisions: list[Any]) -> None:
+        wanted = [(self.text(self.at(one.at, ("expect",))), one.send) for one in self.spec.expect]
+        found.differences += [f"- {at}  {send}: expected, not sent" for at, send in wanted if (at, send) not in sent]
+        found.differences += [f"+ {at}  {send}: sent, not expected" for at, send in sent if (at, send) not in wanted]
+        outcomes = {"exit": "exited"}
+        had = {(one.outcome, one.reason, self.text(one.at)) for one in decisions}
+        for number, reason in enumerate(self.spec.reasons):
+            said = {name: value for name, value in reason.items() if name != "at"}
+            at = self.text(self.at(reason["at"], ("reasons", number))) if "at" in reason else None
+            for name, value in said.items():
+                outcome = outcomes.get(name, name)
+                if not any(out == outcome and why == value and at in {None, when} for out, why, when in had):
+                    found.differences.append(f"- {at or 'any time'}  {name}: {value}: expected, not decided")
