@@ -16,7 +16,6 @@ from rocksdict import WriteBatch
 
 from models.command import Cancel, Command, DeliveryRecord
 from models.receipt import FINAL, Receipt
-from pipeline.errors import RunError
 from pipeline.runtime.folder import Folder, meta_key, stream_key
 from pipeline.sending.stage import ROUND_MAX, Queued, Ready, SenderStage
 
@@ -30,14 +29,15 @@ encode = msgspec.json.Encoder().encode
 class SenderState(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Where the sender stands on `delivery`.
 
-    Every command before `next` has ended. The round in hand goes up to `upto`; of it `done` have ended, and `open`
-    have an intent and no outcome.
+    Every command before `next` has ended. The round in hand goes up to `upto`; of it `done` have ended, `open` have an
+    intent and no outcome, and `put_off` have an intent and were not sent: a stop came before.
     """
 
     next: int = 0
     upto: int = 0
     done: list[int] = []
     open: list[int] = []
+    put_off: list[int] = []
 
 
 _state = msgspec.json.Decoder(SenderState)
@@ -100,19 +100,21 @@ class EmbeddedSender:
                 ready.append(checked)
             else:
                 ended.append(checked)
-        fresh = [one for one in ready if one.queued.offset not in state.open]
+        fresh = [one for one in ready if one.queued.offset not in {*state.open, *state.put_off}]
         intents = [self._stage(one.queued).receipt(one.queued, "intent", one.checked_at) for one in fresh]
         state.upto = queued[-1].offset + 1
         state.done = [*state.done, *(receipt.delivery_offset for receipt in ended)]
-        state.open = [one.queued.offset for one in ready]
-        if ended or intents:
+        # From here on a crash leaves open whether those were called that a stop had put off.
+        news = bool(ended or intents or state.put_off)
+        state.open, state.put_off = [one.queued.offset for one in ready], []
+        if news:
             self._commit([*ended, *intents])
         outcomes = self._runner.run(self._calls(ready)) if ready else []
         state.open = []
         if len(outcomes) == len(ready):
             state.next, state.done = state.upto, []
         else:
-            # Stopped: those without an outcome were not called, or put off by the provider; they wait for the next run.
+            state.put_off = [one.queued.offset for one in ready[len(outcomes) :]]
             state.done = [*state.done, *(receipt.delivery_offset for receipt in outcomes)]
         self._commit(outcomes)
 
@@ -145,10 +147,7 @@ class EmbeddedSender:
         """Call until there is an end: a history waits for its provider, by the wall clock. None where a stop came."""
         stage = self._stage(ready.queued)
         while not self.stopping():
-            try:
-                done = await stage.call(ready, ready.checked_at)
-            except OSError as error:
-                raise RunError(f"a message cannot be written: {error}: make space and run again") from None
+            done = await stage.call(ready, ready.checked_at)
             if done.state in FINAL:
                 return done
             await self._until_retry((ready.queued.not_before - ready.checked_at) / 1000)

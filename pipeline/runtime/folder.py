@@ -37,6 +37,7 @@ class Folder:
     def __init__(self, path: Path, *, read_only: bool = False):
         self.path = path
         self._lock: IO[str] | None = None
+        self._failed = False
         try:
             if read_only:
                 _check_marker(path, must_exist=True)
@@ -72,6 +73,7 @@ class Folder:
         try:
             self.db.write(batch)
         except Exception as error:  # noqa: BLE001 - rocksdict raises bare Exceptions
+            self._failed = True
             raise RunError(
                 f"{self.path}: the store cannot be written ({error}). Where the disk is full, make space; then run"
                 " again: it goes on from its last commit, nothing is lost"
@@ -100,9 +102,15 @@ class Folder:
         return 0
 
     def close(self) -> None:
-        """Close the store and let the folder go."""
-        self.db.close()
-        self._drop_lock()
+        """Close the store and let the folder go; RunError where that fails and no write has failed before."""
+        try:
+            self.db.close()
+        except Exception as error:  # noqa: BLE001 - rocksdict raises bare Exceptions
+            # After a write that failed it says so again; what was committed is in the log on disk.
+            if not self._failed:
+                raise RunError(f"{self.path}: the store cannot be closed: {error}") from None
+        finally:
+            self._drop_lock()
 
 
 def _check_marker(path: Path, *, must_exist: bool) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from models.command import Command
 from models.receipt import Receipt
+from pipeline.errors import ParcoursError
 from pipeline.sending.mime import AddressError, MimeError, checked_address
 from pipeline.sending.outcome import Message, Outcome, Provider
 from pipeline.sending.protocol import Suppressions
@@ -139,9 +140,11 @@ class SenderStage:
         return self.judge(queued, await self.carry(ready), now)
 
     async def carry(self, ready: Ready) -> Outcome:
-        """Call the provider and return its word."""
+        """Call the provider and return its word; a ParcoursError says that the run cannot go on, and is passed on."""
         try:
             return await self.provider.send(ready.message)
+        except ParcoursError:
+            raise
         except MimeError as error:
             return Outcome("rejected", str(error))
         except Exception as error:  # noqa: BLE001 - whatever a provider fails with, the message may have left

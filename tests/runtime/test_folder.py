@@ -115,7 +115,7 @@ def test_a_write_that_fails_says_that_nothing_is_lost(made: Path, monkeypatch: p
             raise Exception("IO error: No space left on device")
 
         def close(self) -> None:
-            """Nothing is open."""
+            raise Exception("IO error: Writer has previous error.")
 
     folder = Folder(made)
     folder.db.close()
