@@ -194,8 +194,9 @@ class DataFolder:
     def timeline(self, customer: str, limit: int = 200) -> list[dict[str, Any]]:
         """Return what happened to one customer, newest first: events, decisions and receipts."""
         found: list[dict[str, Any]] = []
+        written = msgspec.json.encode(customer)  # as it stands in a bundle: most need no decoding
         for _, raw in self._folder.scan("journal"):
-            if customer.encode() in raw:
+            if written in raw:
                 found += _events_of(decode(raw), customer)
         for name, kind in (("decisions", "decision"), ("receipts", "message")):
             for _, record in self._stream(name):
