@@ -8,9 +8,12 @@ test       runs the scenarios' own test files, in seconds, with no data
 run        runs the whole pipeline in one process, on files or a simulated shop
 worker     runs one process of a cluster: ingest, journeys, sender
 advance    closes a history on a cluster, so that what is due fires
-commands   what was to be sent          decisions  why, or why not
-receipts   what became of it            ledger     that nothing is missing
-customer   what is known of a customer  deadletters  what could not be read
+commands   what was to be sent
+decisions  why, or why not
+receipts   what became of it
+ledger     that nothing is missing
+customer   what is known of a customer
+deadletters  what could not be read
 """
 
 
