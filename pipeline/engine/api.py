@@ -2,15 +2,25 @@
 
 Theory of operation. A customer's state is one frozen record; an input is an event, the watermark that lets timers
 fire, or a plan's activation. Every function here opens a `Work` over the customer, does the input, and closes it into
-a `Transition`. Nothing else is read and nothing outside is changed.
+a `Transition`. Nothing else is read and nothing outside is changed: an exception leaves the customer as it was, and is
+the runtime's to make a dead letter of.
 
 Before an event come the activation pass, if one is owed, and the customer's fireable timers (due before the
 watermark); after it the timers that it set in the past. Inside an event the order is: duplicate check (the last 32
 ids), profile and cart, then for the event and for the `cart_changed` derived from it: memory, receipts, goals and
 exits, enrolments that wait for it, new entries by priority, and last the steps of all who may go on, by priority.
 
-`now` is the event's `at` or the timer's due time, never before the customer's last `now`. An enrolment has a clock of
-its own: it starts at the entry event's `at`, and waits, due times and deadlines count from it.
+Three times are told apart. The watermark says which timers may fire, and enters nothing else. `now` is the event's
+`at` or the timer's due time, never before the customer's last `now`: conditions, caps and decisions see it. An
+enrolment has a clock of its own, which starts at the entry event's `at`: waits, due times and deadlines count from it.
+So events that are read early or late by each other give the same messages, as far as the remembered ones reach.
+
+    state           profile, cart, person, interests   what each event leaves in the customer
+    memory          memory, bounds                     what is kept to look back at, and how much of it
+    enrolments      entering, exits, ending, settling  how they begin, end, close; goals, cancels, receipts
+    program         steps, waits, sending, caps        what an enrolment does; the checks of a send
+    time, chance    timers, chances                    the order of what is due; shares by hash
+    frame           plan, env, work, transition        what comes in, what expressions see, what goes out
 """
 
 from typing import Any

@@ -84,6 +84,7 @@ def test_a_condition_that_an_event_from_before_the_entry_makes_true_ends_it_too(
     life = Life(plan(scenario(Wait(DAY, 1), exits=(ExitRule(when=bought, reason="bought"),))))
     life.feed(view(T0), order(T0 - MINUTE), watermark=T0)
     assert ("exited", "bought") in life.reasons
+    assert [one.at for one in life.known.ended] == [T0], "nobody leaves before they entered"
 
 
 def test_a_condition_on_time_is_looked_at_before_the_next_step() -> None:

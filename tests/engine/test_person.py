@@ -70,6 +70,12 @@ def test_the_latest_word_that_covers_channel_and_purpose_counts_in_any_order_of_
         assert consents_to(found, "sms", "marketing", SHY)
 
 
+def test_the_later_word_on_one_channel_and_purpose_stays_in_any_order_of_reading() -> None:
+    events = [says(T0, True), says(T0 + 1, False), says(T0 + 2, True)]
+    for some in permutations(events):
+        assert [(one.given, one.at) for one in cold_of(*some).consents] == [(True, T0 + 2)]
+
+
 def test_consents_come_with_a_sign_up_too_and_keep_their_proof() -> None:
     found = cold_of(event("customer_signed_up", T0, consents=[{"for_channel": "email", "given": True, "proof": "box"}]))
     assert consents_to(found, "email", "marketing", SHY)

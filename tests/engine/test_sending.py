@@ -219,3 +219,11 @@ def test_a_command_of_an_entry_that_is_read_late_keeps_its_due_time_and_deadline
     life = Life(plan(scenario(*steps))).feed(view(T0, arrived=T0 + 30 * MINUTE))
     (command,) = life.commands
     assert (command.due_at, command.valid_until) == (T0 + 10 * MINUTE, T0 + 70 * MINUTE)
+
+
+def test_reading_something_else_early_moves_no_deadline() -> None:
+    steps = (Wait(10 * MINUTE, 1), send("one", 2, valid_for_ms=HOUR))
+    life = Life(plan(scenario(*steps))).feed(view(T0)).feed(event("review_posted", T0 + DAY, rating=5), watermark=T0)
+    (command,) = life.until(T0 + HOUR).commands
+    assert (command.due_at, command.valid_until) == (T0 + 10 * MINUTE, T0 + 70 * MINUTE)
+    assert command.emitted_at == T0 + DAY
