@@ -48,6 +48,8 @@ class KafkaDeliveryLog:
         name = f"{topics.prefix}sender-{channel}-{partition}"
         self._producer: AIOKafkaProducer = clients.producer(bootstrap, transactional_id=name)
         self._reader: AIOKafkaConsumer = clients.consumer(bootstrap)
+        self._bootstrap = bootstrap
+        self._rereader: AIOKafkaConsumer | None = None
 
     async def open(self) -> SenderProgress:
         """Fence the earlier owner, end its open transaction, and return the progress that it committed."""
@@ -102,21 +104,38 @@ class KafkaDeliveryLog:
         return time.time_ns() // 1_000_000
 
     async def read(self, limit: int, wait_ms: int) -> list[Delivered]:
-        """Return the next committed records of `delivery`."""
-        end = (await self._reader.end_offsets([self._delivery]))[self._delivery]
+        """Return the next committed records of `delivery`: fewer than `limit` only where the last fetch saw its end."""
         found: list[Delivered] = []
-        while True:
-            short = await self._reader.position(self._delivery) < end
-            fetched = await self._reader.getmany(
-                self._delivery, timeout_ms=PEEK_MS if short else wait_ms, max_records=limit - len(found)
-            )
+        while len(found) < limit:
+            fetched = await self._reader.getmany(self._delivery, timeout_ms=wait_ms, max_records=limit - len(found))
             for record in fetched.get(self._delivery, []):
                 found.append(Delivered(record.offset, _delivery.decode(record.value)))
-            if len(found) >= limit or await self._reader.position(self._delivery) >= end:
+            stable = self._reader.last_stable_offset(self._delivery)
+            if stable is not None and await self._reader.position(self._delivery) >= stable:
                 break
+            wait_ms = PEEK_MS
+        return await self._with_plans(found)
+
+    async def _with_plans(self, found: list[Delivered]) -> list[Delivered]:
         for plan in dict.fromkeys(one.record.plan for one in found if isinstance(one.record, Command)):
             await self._need_plan(plan)
         return found
+
+    async def again(self, offset: int, limit: int) -> list[Delivered]:
+        """Return records of `delivery` that were read before, by a consumer of their own."""
+        if self._rereader is None:
+            self._rereader = clients.consumer(self._bootstrap)
+            await self._rereader.start()
+            self._rereader.assign([self._delivery])
+        reader, place = self._rereader, self._delivery
+        begin, end = (await reader.beginning_offsets([place]))[place], (await reader.end_offsets([place]))[place]
+        reader.seek(place, max(offset, begin))
+        while await reader.position(place) < end:
+            fetched = await reader.getmany(place, timeout_ms=PEEK_MS, max_records=limit)
+            records = fetched.get(place, [])
+            if records:
+                return await self._with_plans([Delivered(one.offset, _delivery.decode(one.value)) for one in records])
+        return []
 
     async def cancels(self) -> list[Cancel]:
         """Return the cancels not returned before, to the end that the topic has now."""
@@ -156,3 +175,5 @@ class KafkaDeliveryLog:
         """Let go of the producer, in whatever state it is, and of the consumer."""
         await clients.drop(self._producer)
         await self._reader.stop()
+        if self._rereader is not None:
+            await self._rereader.stop()

@@ -70,7 +70,6 @@ class SenderLane:
         self.switches = switches
         self.held = 0
         self._saved = progress
-        self._kept_max = kept_max
         self._waiting = Waiting(progress, kept_max)
         self._tallies = Tallies(progress)
         self._dropped = dict(progress.dropped)
@@ -80,7 +79,6 @@ class SenderLane:
         self._cancels: tuple[dict[str, int], dict[str, int]] = ({}, {})
         self._turned_at = clock.ticks()
         self._look_at = 0
-        self._at_end = False
         self._worked = False
 
     async def open(self) -> None:
@@ -96,14 +94,14 @@ class SenderLane:
         await self._read()
         now, ticks = self.clock.now(), self.clock.ticks()
         look = ticks >= self._look_at
-        if self._records_clock is None or not (self._waiting.kept or self._waiting.parked or look):
+        if self._records_clock is None or not (self._waiting.kept or look):
             await self._save_if_due()
             return False
         await self._read_cancels(ticks)
         checked = self._check(now, ticks, look)
         if not checked.receipts and not checked.ready:
             await self._save_if_due()
-            return await self._read_parked()
+            return False
         called = {one.queued.offset for one in checked.ready}
         self._open |= called
         intents = [self.stage.receipt(one.queued, "intent", one.checked_at) for one in checked.ready]
@@ -117,15 +115,25 @@ class SenderLane:
     async def _read(self) -> None:
         """Read on; the wait is for when nothing else is to be done."""
         wait_ms = 0 if self._worked else IDLE_MS
-        self._at_end = False
-        while len(self._waiting.kept) <= 2 * self._kept_max:
+        while True:
             records = await self.log.read(READ_MAX, wait_ms)
             for one in records:
                 self._take(one)
             if len(records) < READ_MAX:
-                self._at_end = True
-                return
+                break
             wait_ms = 0
+        await self._read_parked()
+
+    async def _read_parked(self) -> None:
+        """Read parked commands again, as far as there is room for them."""
+        room, start = self._waiting.room, self._waiting.parked_from
+        while room > 0 and start is not None:
+            records = await self.log.again(start, room)
+            for one in records:
+                self._waiting.unpark(one.offset, one.record if isinstance(one.record, Command) else None)
+            if not records:
+                self._waiting.unpark(self._waiting.next, None)  # retention has taken them all
+            room, start = self._waiting.room, self._waiting.parked_from
 
     def _take(self, one: Delivered) -> None:
         match one.record:
@@ -143,8 +151,7 @@ class SenderLane:
 
     async def _read_cancels(self, ticks: int) -> None:
         """Take the cancels up to their end: under the wall clock they count at once, whatever host wrote them."""
-        unread = not self._at_end or self._waiting.parked
-        if ticks - self._turned_at > CANCELS_KEPT_MS and not unread:
+        if ticks - self._turned_at > CANCELS_KEPT_MS and self._waiting.parked_from is None:
             self._cancels, self._turned_at = ({}, self._cancels[0]), ticks
         for cancel in await self.log.cancels():
             self._cancels[0][cancel.command] = cancel.at if self._records_clock else 0
@@ -158,7 +165,7 @@ class SenderLane:
             self._look_at = ticks + LOOK_MS
         room = self.breaker.room(ticks, ROUND_MAX)
         behind_ms = 0 if self._records_clock else now - (self._applied_until or 0)
-        for queued in list(self._waiting.kept.values()):
+        for queued in self._waiting.ordered():
             if len(found.ready) >= ROUND_MAX or len(found.receipts) >= ENDED_MAX:
                 break
             put_off = queued.not_before > now and queued.offset not in self._open
@@ -241,7 +248,7 @@ class SenderLane:
 
     def _progress(self) -> SenderProgress:
         return msgspec.structs.replace(
-            self._waiting.progress(one for one in self._open if one >= self._waiting.low),
+            self._waiting.progress(self._open),
             tallies=self._tallies.rows(),
             braked=self._tallies.stopped(),
             dropped=self._dropped,
@@ -251,12 +258,3 @@ class SenderLane:
     async def _save_if_due(self) -> None:
         if self._waiting.next - self._saved.next >= SAVE_RECORDS:
             await self._commit([])
-
-    async def _read_parked(self) -> bool:
-        """Read parked commands again once there is room for them."""
-        if not self._waiting.starved:
-            return False
-        await self._commit([])
-        self._waiting = Waiting(self._saved, self._kept_max)
-        await self.log.seek(self._waiting.next)
-        return True

@@ -30,6 +30,12 @@ class DeliveryLog(Protocol):
     async def read(self, limit: int, wait_ms: int) -> list[Delivered]:
         """Return the next records of `delivery`, in order; waits up to `wait_ms` where there are none."""
 
+    async def again(self, offset: int, limit: int) -> list[Delivered]:
+        """Return records of `delivery` from an offset that was read before; `read` goes on where it was.
+
+        Where those are gone (retention) the first ones after them; none only where there is nothing at all.
+        """
+
     async def cancels(self) -> list[Cancel]:
         """Return the cancels not returned before, to their end at a moment after this call began."""
 

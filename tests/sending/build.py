@@ -112,6 +112,10 @@ class FakeLog:
         start, self._next = self._next, self._next + len(found)
         return [Delivered(start + index, record) for index, record in enumerate(found)]
 
+    async def again(self, offset: int, limit: int) -> list[Delivered]:
+        found = self.delivery[offset : offset + limit]
+        return [Delivered(offset + index, record) for index, record in enumerate(found)]
+
     async def cancels(self) -> list[Cancel]:
         found, self._cancels_next = self.stopped[self._cancels_next :], len(self.stopped)
         return found

@@ -402,3 +402,35 @@ async def test_progress_moves_on_without_receipts_so_that_a_restart_reads_little
     bench.log.put(*[command(number, channel="sms") for number in range(1_500)], mark())
     await bench.settle()
     assert bench.log.progress().next == 1_501
+
+
+async def test_a_cancel_is_kept_for_what_is_parked_however_long_a_backlog_takes() -> None:
+    bench = Bench(kept_max=5)
+    backlog = [command(number) for number in range(20)]
+    bench.log.put(mark(T0 - HOUR), *backlog)
+    await bench.settle()
+    bench.log.stopped.append(cancel(backlog[15]))
+    for _ in range(30):
+        bench.clock.pass_ms(MINUTE)
+        await bench.settle()
+    bench.log.put(mark(bench.clock.wall))
+    await bench.settle()
+    assert bench.log.last(backlog[15]).state == "cancelled"
+    assert len(bench.provider.calls) == 19
+
+
+async def test_a_release_acts_once_and_not_again_when_it_is_read_again() -> None:
+    bench = Bench(FakeProvider(Outcome("retry", "451", after_s=900)))
+    waits = command(1, scenario="other")  # what comes after it is read again at a restart
+    broken = [command(number, template="cart/broken", data={"total": 1, "zero": 0}) for number in range(10, 120)]
+    more = [command(number, template="cart/broken", data={"total": 1, "zero": 0}) for number in range(200, 310)]
+    bench.log.put(waits, mark(), *broken)
+    await bench.settle()
+    bench.log.put(Release(id="r1", scenario="cart", cancel=True, at=T0), *more)
+    bench.clock.pass_ms(1_000)
+    await bench.settle()
+    assert bench.log.progress().braked == ("cart",)
+    await bench.restart()
+    bench.log.put(command(400), mark())
+    await bench.settle()
+    assert bench.log.states(command(400)) == ["held"]

@@ -133,6 +133,26 @@ async def test_a_kept_connection_that_the_relay_closed_meanwhile_is_made_anew() 
         await server.wait_closed()
 
 
+async def test_an_answer_after_data_that_is_none_is_unknown() -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for line in (b"220 hello", b"250 ok", b"250 ok", b"250 ok", b"354 go on"):
+            writer.write(line + b"\r\n")
+            await writer.drain()
+            await reader.readline()
+        await reader.readuntil(b"\r\n.\r\n")
+        writer.write(b"what?\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    smtp = Smtp(f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}", timeout_s=5)
+    outcome = await smtp.send(MESSAGE)
+    await smtp.close()
+    server.close()
+    await server.wait_closed()
+    assert (outcome.state, outcome.trouble) == ("unknown", True)
+
+
 async def test_a_mail_whose_check_is_too_old_is_not_handed_over() -> None:
     handler = Handler()
     async with connected(handler) as smtp:
