@@ -28,6 +28,8 @@ class SourceTable:
 
     def __init__(self, sources: tuple[SourceProgress, ...] = (), watermark: int = 0, applied_until: int = 0):
         self._rows = {(row.source, row.partition): row for row in sources}
+        # (epoch, offset, index) of each one's last event: they move with every event, the rows with every tick.
+        self._last = {key: (row.epoch, row.offset, row.index) for key, row in self._rows.items()}
         self.watermark = watermark
         self._applied_until = applied_until
         # What an operator must look at: "source/partition" -> text.
@@ -38,18 +40,25 @@ class SourceTable:
 
     def rows(self) -> tuple[SourceProgress, ...]:
         """Return the table for the progress record, in a fixed order."""
-        return tuple(self._rows[key] for key in sorted(self._rows))
+        return tuple(self._row(key) for key in sorted(self._rows))
+
+    def _row(self, key: tuple[str, int]) -> SourceProgress:
+        row, (epoch, offset, index) = self._rows[key], self._last[key]
+        if (row.epoch, row.offset, row.index) == (epoch, offset, index):
+            return row
+        return replace(row, epoch=epoch, offset=offset, index=index)
 
     def accept(self, position: Position) -> bool:
         """Note an event's position; False where it was seen already (a record that ingest wrote twice)."""
         key = (position.source, position.partition)
-        row = self._rows.get(key)
-        if row is None:
+        at = (position.epoch, position.offset, position.index)
+        last = self._last.get(key)
+        if last is None:
             # Under the records clock the merge ticks; its inputs are known by their events alone.
-            row = SourceProgress(source=position.source, partition=position.partition, feedback=True)
-        if (position.epoch, position.offset, position.index) <= (row.epoch, row.offset, row.index):
+            self._rows[key] = SourceProgress(source=position.source, partition=position.partition, feedback=True)
+        elif at <= last:
             return False
-        self._rows[key] = replace(row, epoch=position.epoch, offset=position.offset, index=position.index)
+        self._last[key] = at
         return True
 
     def is_joining(self, position: Position) -> bool:
@@ -60,7 +69,7 @@ class SourceTable:
     def tick(self, tick: Tick) -> None:
         """Take a tick; one whose `first` is beyond what was covered holds its source, and so the watermark."""
         key = (tick.source, tick.partition)
-        row = self._rows.get(key)
+        row = self._row(key) if key in self._rows else None
         if row is None or row.state == "retired" or tick.epoch < row.epoch:
             return
         if tick.epoch > row.epoch:
@@ -74,27 +83,31 @@ class SourceTable:
             row = _moved(row, tick)
             if row.state == "joining" and row.before >= self.watermark - JOIN_WITHIN_MS:
                 row = replace(row, state="live")
-        self._rows[key] = row
+        self._put(key, row)
         self._move()
+
+    def _put(self, key: tuple[str, int], row: SourceProgress) -> None:
+        self._rows[key] = row
+        self._last[key] = (row.epoch, row.offset, row.index)
 
     def change(self, control: SourceChanged) -> None:
         """A source joins, is retired, or starts a new epoch."""
         key = (control.source, control.partition)
-        row = self._rows.get(key)
+        row = self._row(key) if key in self._rows else None
         match control.change:
             case "retire" if row is not None:
-                self._rows[key] = replace(row, state="retired")
+                self._put(key, replace(row, state="retired"))
                 self.alarms.pop(_name(row), None)
             case "reset" if row is None or control.epoch > row.epoch:
                 fresh = self._joined(control)
-                self._rows[key] = fresh if row is None else replace(fresh, feedback=row.feedback)
+                self._put(key, fresh if row is None else replace(fresh, feedback=row.feedback))
                 self.alarms.pop(_name(fresh), None)
             case "join" if row is None or row.state == "retired":
                 fresh = self._joined(control)
                 if row is not None and row.epoch == control.epoch:
                     # It was here before: what it has given already stays given.
                     fresh = replace(fresh, offset=row.offset, index=row.index)
-                self._rows[key] = fresh
+                self._put(key, fresh)
         self._move()
 
     def _joined(self, control: SourceChanged) -> SourceProgress:

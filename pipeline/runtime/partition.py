@@ -5,6 +5,7 @@ After anything but a clean commit the host throws the runtime away and opens a n
 """
 
 import heapq
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -64,6 +65,9 @@ class PartitionRuntime:
         self._dues: list[tuple[int, str]] = []
         self._due_cursor: tuple[int, str] | None = None
         self._batch = Batch(progress=self.progress)
+        self._kinds: tuple[tuple[str, list[Any]], ...] = tuple(
+            (kind, getattr(self._batch, kind)) for kind in ("commands", "cancels", "decisions", "forwards")
+        )
         self.events_in_batch = 0
 
     def _build_plan(self) -> Plan | None:
@@ -167,13 +171,12 @@ class PartitionRuntime:
     def _keep(self, name: str, found: Stepped) -> None:
         done = found.done
         self._dirty[name] = done.customer
-        batch = self._batch
-        batch.commands += done.commands
-        batch.cancels += done.cancels
-        batch.decisions += done.decisions
-        batch.forwards += done.forwards
-        for kind in ("commands", "cancels", "decisions", "forwards"):
-            self._counts[kind] += len(getattr(done, kind))
+        counts = self._counts
+        for kind, kept in self._kinds:
+            records = getattr(done, kind)
+            if records:
+                kept.extend(records)
+                counts[kind] += len(records)
         if done.customer is None or found.encoded is None:
             self._encoded.pop(name, None)
             return

@@ -33,6 +33,9 @@ CACHED_MAX = 20_000
 CACHE_BYTES = 128 * 1024 * 1024
 OPEN_TRIES = 50
 OPEN_PAUSE_S = 0.02
+Values = tuple[bytes, bytes | None]
+# Nothing is kept of this customer: known, so that the disk is not asked again.
+ABSENT: Values = (b"", None)
 
 
 def options(cache: Cache | None = None) -> Options:
@@ -89,29 +92,34 @@ class RocksState:
     def __init__(self, db: Rdict):
         self._db = db
         # Encoded values in two generations: decoded states would cost the garbage collector more than they save.
-        self._young: dict[str, tuple[bytes, bytes | None]] = {}
-        self._old: dict[str, tuple[bytes, bytes | None]] = {}
+        self._young: dict[str, Values] = {}
+        self._old: dict[str, Values] = {}
         self._dues: dict[str, int | None] = {}
         self._first_due = 0  # no live index entry is before this: a seek skips the tombstones of fired timers
 
     def get(self, customer: str) -> Customer | None:
         """Return a customer's committed state."""
-        found = self._values(customer)
-        return None if found is None else decode_customer(customer, *found)
+        found = self._read(customer)
+        if found is None or next_due(found) is None:
+            # Who waits for nothing has no index entry: there is none to look up when that changes.
+            self._dues[customer] = None
+        return found
 
-    def _values(self, customer: str) -> tuple[bytes, bytes | None] | None:
+    def _read(self, customer: str) -> Customer | None:
+        values = self._values(customer)
+        return None if values is None else decode_customer(customer, *values)
+
+    def _values(self, customer: str) -> Values | None:
         found = self._young.get(customer)
         if found is None:
             found = self._old.pop(customer, None)
             if found is None:
                 hot = self._db.get(hot_key(customer))
-                if hot is None:
-                    return None
-                found = (hot, self._db.get(cold_key(customer)))
+                found = ABSENT if hot is None else (hot, self._db.get(cold_key(customer)))
             self._cache(customer, found)
-        return found
+        return None if found is ABSENT else found
 
-    def _cache(self, customer: str, values: tuple[bytes, bytes | None]) -> None:
+    def _cache(self, customer: str, values: Values) -> None:
         self._young[customer] = values
         if len(self._young) > CACHED_MAX:
             self._old, self._young = self._young, {}
@@ -150,15 +158,27 @@ class RocksState:
         raw = self._db.get(PROGRESS)
         return None if raw is None else decode_progress(raw)
 
-    def write(self, batch: Batch, out: WriteBatch) -> list[tuple[bytes, bytes | None]]:
-        """Add a batch's states, index changes and progress to a write batch; return the changelog's records."""
-        changelog: list[tuple[bytes, bytes | None]] = []
+    def write(self, batch: Batch, out: WriteBatch) -> None:
+        """Add a batch's states, index changes and progress to a write batch."""
+        watermark = batch.progress.watermark
         for name, customer in batch.customers.items():
-            changelog += self._write_customer(name, customer, batch, out)
-        progress = encode_progress(batch.progress)
-        out.put(PROGRESS, progress)
-        changelog.append((PROGRESS, progress))
-        return changelog
+            if customer is None:
+                out.delete(hot_key(name))
+                out.delete(cold_key(name))
+                self._cache(name, ABSENT)
+                self._index(name, None, out, watermark)
+            else:
+                self._write_customer(name, customer, batch, out)
+                self._index(name, next_due(customer), out, watermark)
+        out.put(PROGRESS, encode_progress(batch.progress))
+
+    def _write_customer(self, name: str, customer: Customer, batch: Batch, out: WriteBatch) -> None:
+        old = self._values(name)
+        hot, cold = _encoded(batch, name, customer)
+        out.put(hot_key(name), hot)
+        if old is None or old[1] != cold:
+            out.put(cold_key(name), cold)
+        self._cache(name, (hot, cold))
 
     def changes(self, batch: Batch) -> list[tuple[bytes, bytes | None]]:
         """Return the changelog's records of a batch: what changed of every customer, the progress record last."""
@@ -174,28 +194,6 @@ class RocksState:
                 found.append((cold_key(name), cold))
         found.append((PROGRESS, encode_progress(batch.progress)))
         return found
-
-    def _write_customer(
-        self, name: str, customer: Customer | None, batch: Batch, out: WriteBatch
-    ) -> list[tuple[bytes, bytes | None]]:
-        watermark = batch.progress.watermark
-        if customer is None:
-            out.delete(hot_key(name))
-            out.delete(cold_key(name))
-            self._young.pop(name, None)
-            self._old.pop(name, None)
-            self._index(name, None, out, watermark)
-            return [(hot_key(name), None), (cold_key(name), None)]
-        old = self._values(name)
-        hot, cold = _encoded(batch, name, customer)
-        out.put(hot_key(name), hot)
-        records: list[tuple[bytes, bytes | None]] = [(hot_key(name), hot)]
-        if old is None or old[1] != cold:
-            out.put(cold_key(name), cold)
-            records.append((cold_key(name), cold))
-        self._cache(name, (hot, cold))
-        self._index(name, next_due(customer), out, watermark)
-        return records
 
     def _indexed(self, name: str) -> int | None:
         if name in self._dues:
@@ -235,7 +233,7 @@ class RocksState:
         """Set the index entries of these customers right after a restore."""
         out = WriteBatch(raw_mode=True)
         for name in names:
-            customer = self.get(name)
+            customer = self._read(name)
             self._index(name, next_due(customer) if customer else None, out, 0)
         self._db.write(out)
         self._forget()
