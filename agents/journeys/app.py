@@ -12,6 +12,7 @@ from typing import Any
 import faust
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError
 from mode import Service
 
 from agents.journeys.lane import Lane, Place
@@ -22,6 +23,7 @@ from pipeline.runtime.plans import PlanBook
 from pipeline.scenario.sources import PlanSources
 
 FETCH_MS = 100
+TELL_S = 1.0
 log = structlog.get_logger()
 
 
@@ -51,6 +53,7 @@ class Pump(Service):
         self.sources: dict[str, PlanSources] = {}
         self.lanes: dict[int, Lane] = {}
         self.epochs: dict[int, int] = {}
+        self.noted: dict[int, int] = {}
         self.reader: AIOKafkaConsumer = clients.consumer(
             bootstrap,
             group=f"{topics.prefix}journeys",
@@ -93,6 +96,21 @@ class Pump(Service):
             for place, records in fetched.items():
                 await self.channel.put((place.partition, self.epochs.get(place.partition, 0), records))
 
+    @Service.task
+    async def tell(self) -> None:
+        """Commit the group's offsets once a second, for lag monitors alone: the truth is the progress record."""
+        while not self.should_stop:
+            await self.sleep(TELL_S)
+            noted, self.noted = self.noted, {}
+            places = {
+                TopicPartition(self.topics.journal, one): offset for one, offset in noted.items() if self.owned(one)
+            }
+            if places:
+                try:
+                    await self.reader.commit(places)
+                except KafkaError as error:
+                    log.info("the group's offsets were not taken", cause=type(error).__name__)
+
     def dispatch(self, partition: int, epoch: int, records: list[Any]) -> None:
         """Give a chunk to its lane, unless the partition has moved on since it was fetched."""
         lane = self.lanes.get(partition)
@@ -130,6 +148,7 @@ class Pump(Service):
                 seek=self.go_on,
                 owned=self.owned,
                 refresh=self.refresh,
+                note=self.noted.__setitem__,
             )
             self.lanes[partition] = Lane(partition, place)
             self.lanes[partition].start()

@@ -58,6 +58,7 @@ class Place:
     seek: Callable[[int, int], None]  # (partition, offset): where the pump goes on
     owned: Callable[[int], bool]
     refresh: Callable[[], Awaitable[None]]
+    note: Callable[[int, int], None]  # (partition, next offset): the group's offset, as information
 
 
 class Lane:
@@ -196,6 +197,7 @@ class Lane:
             await producer.commit_transaction()
             store.apply_at(batch, done[-1].offset)  # 5
             runtime.committed()
+        self.place.note(self.partition, runtime.progress.next_offset)  # 6
         metrics.WATERMARK.labels(str(self.partition)).set(runtime.watermark / 1000)
 
     async def _pause(self) -> None:
