@@ -1,6 +1,6 @@
 """Prometheus metrics: the ledger, the watermark, and how each process is doing. No customer stands in a label."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -62,7 +62,7 @@ def routes(ready: Any) -> list[Route]:
 
 
 @asynccontextmanager
-async def serve(host: str, port: int) -> AsyncIterator[None]:
+async def serve(host: str, port: int, ready: Callable[[], bool] = lambda: True) -> AsyncIterator[None]:
     """Serve the metrics of this process while the block runs; port 0 serves nothing."""
     if not port:
         yield
@@ -71,7 +71,7 @@ async def serve(host: str, port: int) -> AsyncIterator[None]:
 
     import uvicorn
 
-    app = Starlette(routes=routes(lambda: True))
+    app = Starlette(routes=routes(ready))
     server = uvicorn.Server(uvicorn.Config(app, host=host, port=port, log_level="warning", lifespan="off"))
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     task = asyncio.create_task(server._serve(None))

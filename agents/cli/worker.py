@@ -32,7 +32,22 @@ def _common(command: Any) -> Any:
     return command
 
 
-def _run(said: dict[str, Any], work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+class Readiness:
+    """What /readyz asks: the worker announces its own test once it has one."""
+
+    def __init__(self) -> None:
+        self._test: Callable[[], bool] = lambda: False
+
+    def announce(self, test: Callable[[], bool]) -> None:
+        """Take the worker's test."""
+        self._test = test
+
+    def __call__(self) -> bool:
+        """Say whether the worker does its work."""
+        return self._test()
+
+
+def _run(said: dict[str, Any], work: Callable[[asyncio.Event], Awaitable[None]], ready: Readiness) -> None:
     """Run until SIGTERM or SIGINT, with the metrics beside it."""
     from agents.logs import configure
     from agents.metrics import serve
@@ -44,7 +59,7 @@ def _run(said: dict[str, Any], work: Callable[[asyncio.Event], Awaitable[None]])
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
-        async with serve(said["metrics_host"], said["metrics_port"]):
+        async with serve(said["metrics_host"], said["metrics_port"], ready):
             await work(stop)
 
     asyncio.run(main())
@@ -70,6 +85,7 @@ def ingest(**said: Any) -> None:
     settings = read_settings(plan or PlanSources({}))
     specs = read_sources_file(said["sources"])
     sources = open_sources(specs, validator_for(settings.store.currency, settings.events))
+    ready = Readiness()
     _run(
         said,
         lambda stop: run(
@@ -80,7 +96,9 @@ def ingest(**said: Any) -> None:
             clock=said["clock"],
             follow=said["follow"],
             stop=stop,
+            announce=ready.announce,
         ),
+        ready,
     )
 
 
@@ -93,6 +111,7 @@ def journeys(**said: Any) -> None:
     from agents.journeys.worker import run
 
     said["data"].mkdir(parents=True, exist_ok=True)
+    ready = Readiness()
     _run(
         said,
         lambda stop: run(
@@ -101,7 +120,9 @@ def journeys(**said: Any) -> None:
             data=said["data"],
             instance=said["instance"],
             stop=stop,
+            announce=ready.announce,
         ),
+        ready,
     )
 
 
@@ -110,6 +131,9 @@ def journeys(**said: Any) -> None:
 @click.option("--channel", type=click.Choice(["email"]), default="email")
 @click.option("--smtp", default=lambda: os.environ.get("PARCOURS_SMTP", ""), help="smtp://host:port of the relay.")
 @click.option("--starttls", is_flag=True)
+@click.option(
+    "--instance", help="This sender's slot: stays the same at restart, so that it takes its partitions back at once."
+)
 @click.option("--outbox", type=click.Path(path_type=Path), help="Write .eml files here instead.")
 def sender(**said: Any) -> None:
     """Carry out commands."""
@@ -120,13 +144,17 @@ def sender(**said: Any) -> None:
 
     if not said["smtp"] and not said["outbox"]:
         raise UsageError("name a relay with --smtp smtp://host:port, or a folder with --outbox")
+    ready = Readiness()
     _run(
         said,
         lambda stop: run(
             bootstrap=said["bootstrap"],
             topics=Topics(said["prefix"]),
             channel=said["channel"],
+            instance=said["instance"],
             provider=Outbox(said["outbox"]) if said["outbox"] else Smtp(said["smtp"], starttls=said["starttls"]),
             stop=stop,
+            announce=ready.announce,
         ),
+        ready,
     )

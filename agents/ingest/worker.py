@@ -1,6 +1,7 @@
 """`parcours worker ingest`."""
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 from aiokafka.errors import KafkaError
@@ -48,11 +49,13 @@ async def run(
     clock: str,
     follow: bool,
     stop: asyncio.Event,
+    announce: Callable[[Callable[[], bool]], None] = lambda _: None,
 ) -> None:
     """Run an ingest: history to its end (and then its feedback, with `follow`), or live until stopped."""
     partitions = await journal_partitions(bootstrap, topics)
     if plan is not None:
         await activate(bootstrap, topics, plan, at=0)
+    announce(lambda: True)
     feedback = feedback_sources(topics, sources[0].validator)
     if clock == "broker":
         await asyncio.gather(

@@ -117,6 +117,10 @@ class Pump(Service):
         if lane is not None and epoch == self.epochs.get(partition):
             lane.queue.put_nowait(records)
 
+    def ready(self) -> bool:
+        """Say whether every partition that was given is open."""
+        return bool(self.lanes) and all(lane.runtime is not None for lane in self.lanes.values())
+
     def owned(self, partition: int) -> bool:
         """Say whether the group gives this worker a partition now."""
         return TopicPartition(self.topics.journal, partition) in self.reader.assignment()

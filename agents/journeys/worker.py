@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -15,7 +16,15 @@ STOP_S = 5.0
 log = structlog.get_logger()
 
 
-async def run(*, bootstrap: str, topics: Topics, data: Path, instance: str, stop: asyncio.Event) -> None:
+async def run(
+    *,
+    bootstrap: str,
+    topics: Topics,
+    data: Path,
+    instance: str,
+    stop: asyncio.Event,
+    announce: Callable[[Callable[[], bool]], None] = lambda _: None,
+) -> None:
     """Run until stopped."""
     partitions = await journal_partitions(bootstrap, topics)
     # States live and die within a batch: collecting them each time costs 3 us an event.
@@ -24,6 +33,7 @@ async def run(*, bootstrap: str, topics: Topics, data: Path, instance: str, stop
     app, pump = build(bootstrap, topics, data, instance, partitions)
     await app.add_runtime_dependency(pump)
     await app.start()
+    announce(pump.ready)
     try:
         crashed = asyncio.create_task(app.wait_for_stopped())
         stopped = asyncio.create_task(stop.wait())

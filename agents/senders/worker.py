@@ -7,7 +7,7 @@ Anything but a clean commit: the producer is dropped, the memory discarded, and 
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import structlog
@@ -218,6 +218,9 @@ async def run(
     provider: Provider,
     stop: asyncio.Event,
     instance: str | None = None,
+    announce: Callable[[Callable[[], bool]], None] = lambda _: None,
 ) -> None:
-    """Share the partitions of `delivery` with other senders of the channel until stopped."""
-    await SenderWorker(SenderOptions(bootstrap, provider, channel, topics, instance)).run(stop)
+    """Share the partitions of `delivery` with other senders until stopped; `announce` gets the readiness test."""
+    worker = SenderWorker(SenderOptions(bootstrap, provider, channel, topics, instance))
+    announce(lambda: worker.ready)
+    await worker.run(stop)
