@@ -7,36 +7,25 @@ After anything but a clean commit the host throws the runtime away and opens a n
 import heapq
 from typing import Any
 
-import msgspec
 from msgspec.structs import replace
 
 from models.command import Mark
 from models.customer import Customer
-from models.dead_letter import DeadLetter
 from models.event import Event
-from models.journal import (
-    Entry,
-    JournalMessage,
-    PlanActivated,
-    ScenarioSwitched,
-    SourceChanged,
-    StateVersionSet,
-    Tick,
-)
-from models.progress import STATE_VERSION, Counts, Progress
+from models.journal import Control, Entry, JournalMessage, SourceChanged, Tick
+from models.progress import Counts, Progress
 from pipeline.engine import api
 from pipeline.engine.plan import Plan
 from pipeline.errors import RunError
 from pipeline.journal.records_clock import MERGED
 from pipeline.journal.watermark import SourceTable
 from pipeline.runtime.batch import Batch
-from pipeline.runtime.plans import PLANS_KEPT, PlanBook
-from pipeline.runtime.stepping import Stepped, cause, fire_apart, measured
+from pipeline.runtime.controls import controlled
+from pipeline.runtime.plans import PlanBook
+from pipeline.runtime.stepping import Stepped, cause, dead_letter, fire_apart, measured
 from pipeline.store.protocol import StateStore
 
-CONTROLS_KEPT = 64
 DRAIN_SLICE = 500
-_encode = msgspec.json.Encoder().encode
 
 
 class ContinuityError(RunError):
@@ -147,21 +136,8 @@ class PartitionRuntime:
         return customer.activated != plan.hash or (due is not None and due < self.watermark)
 
     def _dead(self, event: Event, reason: str) -> None:
-        position = event.position
         self._count("dead")
-        self._batch.dead_letters.append(
-            DeadLetter(
-                stage="engine",
-                reason=reason,
-                source=position.source,
-                partition=position.partition,
-                epoch=position.epoch,
-                offset=position.offset,
-                index=position.index,
-                value=_encode(event),
-                at=event.arrived_at,
-            )
-        )
+        self._batch.dead_letters.append(dead_letter(event, reason))
 
     def _customer(self, name: str) -> Customer | None:
         if name in self._dirty:
@@ -252,43 +228,16 @@ class PartitionRuntime:
         while self.drain():
             pass
 
-    def _control(self, entry: PlanActivated | ScenarioSwitched | SourceChanged | StateVersionSet) -> None:
+    def _control(self, entry: Control) -> None:
         """A control record acts once, and is a barrier: all that was due before it is done first."""
         if entry.id in self.progress.controls:
             return
         self.drain_all()
-        progress = self.progress
-        match entry:
-            case PlanActivated():
-                progress = self._activated(entry)
-            case ScenarioSwitched():
-                switches = {name: state for name, state in progress.switches.items() if name != entry.scenario}
-                if entry.state != "active":
-                    switches[entry.scenario] = entry.state
-                progress = replace(progress, switches=switches)
-            case SourceChanged():
-                self.table.change(entry)
-                self.records_clock = self.records_clock or entry.source == MERGED
-            case StateVersionSet():
-                if entry.version > STATE_VERSION:
-                    raise RunError(f"the journal asks for state version {entry.version}: run a newer release")
-                progress = replace(progress, state_version=entry.version)
-        self.progress = replace(progress, controls=(*progress.controls, entry.id)[-CONTROLS_KEPT:])
+        if isinstance(entry, SourceChanged):
+            self.table.change(entry)
+            self.records_clock = self.records_clock or entry.source == MERGED
+        self.progress = controlled(self.progress, entry, self.plans.scenarios)
         self._plan = self._build_plan()
-
-    def _activated(self, entry: PlanActivated) -> Progress:
-        progress = self.progress
-        earlier = tuple(name for name in (*progress.plans, progress.plan) if name and name != entry.plan)
-        names = self.plans.scenarios(entry.plan)
-        activated = {name: progress.activated.get(name, entry.at) for name in names}
-        return replace(
-            progress,
-            plan=entry.plan,
-            plans=earlier[-PLANS_KEPT:],
-            activated=activated,
-            activated_at=max(entry.at, progress.activated_at),
-            pass_cursor="" if progress.plan else None,
-        )
 
     def take(self) -> Batch:
         """Return all that is to be committed, with the mark and the progress record."""

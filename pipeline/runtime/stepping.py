@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import msgspec
 
 from models.customer import Customer
+from models.dead_letter import DeadLetter
+from models.event import Event
 from pipeline.engine import api
 from pipeline.engine.giving_up import give_up
 from pipeline.engine.plan import Plan
@@ -51,6 +53,22 @@ def measured(done: Transition) -> Stepped:
 def cause(error: Exception) -> str:
     """Return an exception as a reason of a dead letter or decision."""
     return f"{type(error).__name__}: {error}"[:REASON_MAX]
+
+
+def dead_letter(event: Event, reason: str) -> DeadLetter:
+    """Return an event that could not be applied, with the place of its source record."""
+    position = event.position
+    return DeadLetter(
+        stage="engine",
+        reason=reason,
+        source=position.source,
+        partition=position.partition,
+        epoch=position.epoch,
+        offset=position.offset,
+        index=position.index,
+        value=_encode(event),
+        at=event.arrived_at,
+    )
 
 
 def fire_apart(customer: Customer, watermark: int, plan: Plan, activated_at: int) -> Iterator[Stepped]:

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from pipeline.runtime.folder import FOLDER_VERSION, Folder, meta_key, stream_key
 
 WRITER = """
 import sys
+import time
 from pathlib import Path
 from rocksdict import WriteBatch
 from pipeline.runtime import folder
@@ -26,11 +26,12 @@ def often_flushed(cache=None):
 
 folder.options = often_flushed
 open_folder = folder.Folder(Path(sys.argv[1]))
-for first in range(0, 200_000, 50):
+for first in range(0, 3_000_000, 50):
     batch = WriteBatch(raw_mode=True)
     for offset in range(first, first + 50):
-        batch.put(folder.stream_key("journal", offset), b"x" * 400)
+        batch.put(folder.stream_key("journal", offset), b"x" * 100)
     open_folder.write(batch)
+    time.sleep(0.0005)  # some 40 flushes a second, and not all of the disk
     if first == 0:
         print("going", flush=True)
 """
@@ -129,19 +130,20 @@ def test_a_folder_is_read_without_holes_while_another_process_writes_it(tmp_path
     data = tmp_path / "data"
     writer = subprocess.Popen([sys.executable, "-c", WRITER, str(data)], stdout=subprocess.PIPE)
     assert writer.stdout is not None and writer.stdout.readline() == b"going\n"
-    read, seen = 0, 0
-    deadline = time.monotonic() + 10
-    while writer.poll() is None and time.monotonic() < deadline and read < 25:
-        folder = Folder(data, read_only=True)
-        offsets = [offset for offset, _ in folder.scan("journal")]
-        folder.close()
-        assert offsets == list(range(len(offsets))), "a hole"
-        assert len(offsets) % 50 == 0, "half a commit"
-        assert len(offsets) >= seen, "what was read before is gone"
-        read, seen = read + 1, len(offsets)
-    writer.kill()
-    writer.communicate()
-    assert read >= 3, "the writer was done too soon to show anything"
+    seen = 0
+    try:
+        while seen < 60_000:
+            folder = Folder(data, read_only=True)
+            offsets = [offset for offset, _ in folder.scan("journal")]
+            folder.close()
+            assert writer.poll() is None, "the writer was done too soon to show anything"
+            assert offsets == list(range(len(offsets))), "a hole"
+            assert len(offsets) % 50 == 0, "half a commit"
+            assert len(offsets) >= seen, "what was read before is gone"
+            seen = len(offsets)
+    finally:
+        writer.kill()
+        writer.communicate()
     after = Folder(data)
     assert after.end("journal") >= seen, "the writer was killed: what was read is still there"
     batch = WriteBatch(raw_mode=True)
