@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, field_validator
 
 from models.scenario import Channel, Purpose, Span, Written
+from models.senders import SendersSpec
 
 FieldType = Literal["string", "int", "number", "bool", "money", "time", "date"]
 
@@ -56,28 +57,6 @@ class HoldoutSpec(Written):
     @classmethod
     def _text(cls, value: Any) -> str:
         return str(value)
-
-
-class SmtpSpec(Written):
-    """Where mail goes: smtp://host:port, smtps:// for TLS; user and password come from the environment."""
-
-    url: str = "smtp://127.0.0.1:25"
-    starttls: bool = False
-
-
-class EmailSpec(Written):
-    """The email sender."""
-
-    sender: str = Field(default="Store <shop@shop.example>", alias="from")
-    reply_to: str | None = None
-    unsubscribe_url: str | None = None
-    smtp: SmtpSpec = SmtpSpec()
-
-
-class SendersSpec(Written):
-    """The channel senders."""
-
-    email: EmailSpec = EmailSpec()
 
 
 class SettingsSpec(Written):

@@ -98,8 +98,8 @@ class Flattener:
         self._name(step.send, (*path, "send"))
         template = step.template or f"{self.spec.scenario}/{step.send}"
         channels = tuple(step.channels) or (step.channel or "email",)
-        if "email" in channels:
-            self.reader.template(template, (*path, "template" if step.template else "send"))
+        for channel in channels:
+            self.reader.template(template, channel, (*path, "template" if step.template else "send"))
         data = [(name, self.reader.value(text, (*path, "with", name))) for name, text in step.data.items()]
         return self._add(
             Send(

@@ -1,6 +1,9 @@
 """Compiles the expressions of one scenario file, and notes what each reads and where each fault stands."""
 
 from collections.abc import Mapping
+from functools import cached_property
+
+from liquid import Environment
 
 from models.settings import SettingsSpec
 from pipeline.engine.env import Expr
@@ -9,6 +12,8 @@ from pipeline.scenario.expressions.compile import compile_expression, nearest
 from pipeline.scenario.expressions.parse import ExpressionError
 from pipeline.scenario.expressions.types import Type
 from pipeline.scenario.scope import base_roots, event_types, scope_with, union
+from pipeline.scenario.templates import fault_of, missing
+from pipeline.templating import environment
 from pipeline.yaml_places import Places
 
 Path = tuple[str | int, ...]
@@ -28,6 +33,12 @@ class Reader:
         self.named: dict[str, Type] = {}
         self.entry_fields: set[str] = set()
         self.event_fields: dict[str, set[str]] = {}
+        self._looked_at: dict[str, str | None] = {}
+
+    @cached_property
+    def liquid(self) -> Environment:
+        """The environment that templates are rendered in, without their files."""
+        return environment({}, self.settings.store.currency, self.settings.timezone, autoescape=False)
 
     def fault(self, path: Path, message: str, offset: int = 0) -> None:
         """Note a fault at a place."""
@@ -77,10 +88,16 @@ class Reader:
             elif root == "event" and event is not None:
                 self.event_fields.setdefault(event, set()).add(name)
 
-    def template(self, name: str, path: Path) -> None:
-        """Check that a template has its two parts in the store's language."""
-        for kind in ("html", "txt"):
-            wanted = f"{name}.{self.settings.language}.{kind}"
-            if wanted not in self.templates and f"{name}.en.{kind}" not in self.templates:
-                have = [one for one in self.templates if one.endswith(kind)]
-                self.fault(path, f"the template {wanted} is missing{nearest(wanted, have)}")
+    def template(self, name: str, channel: str, path: Path) -> None:
+        """Check that a template has what a channel needs, in the store's language or English, and can be read."""
+        languages = tuple(dict.fromkeys((self.settings.language, "en")))
+        wanted = missing(self.templates, name, channel, languages)
+        if wanted is not None:
+            have = [one for one in self.templates if one.endswith(wanted.rpartition(".")[2])]
+            self.fault(path, f"the template {wanted} is missing{nearest(wanted, have)}")
+        for file in sorted(self.templates):
+            if file.startswith(f"{name}.") and file not in self._looked_at:
+                self._looked_at[file] = fault_of(file, self.templates[file], self.liquid)
+                fault = self._looked_at[file]
+                if fault is not None:
+                    self.fault(path, fault)

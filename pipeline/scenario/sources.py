@@ -12,7 +12,7 @@ from pipeline.errors import PlanError, Problem, UsageError
 RULE_VERSION = 1
 OVERRIDES = "overrides.json"
 FILE_BYTES_MAX = 1024 * 1024
-KINDS = {".yaml", ".html", ".txt"}
+KINDS = {".yaml", ".html", ".txt", ".json"}
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,13 @@ def read_sources(directory: Path, overrides: dict[str, str] | None = None) -> Pl
     files, problems = {}, []
     for path in sorted(directory.rglob("*")):
         name = path.relative_to(directory).as_posix()
-        if path.suffix not in KINDS or not path.is_file() or name.endswith(".test.yaml") or "/." in f"/{name}":
+        if (
+            path.suffix not in KINDS
+            or not path.is_file()
+            or name.endswith(".test.yaml")
+            or "/." in f"/{name}"
+            or name == OVERRIDES
+        ):
             continue
         raw = path.read_bytes()
         try:

@@ -1,7 +1,7 @@
 """What a provider says of one message."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,20 +22,28 @@ class Outcome:
 class Message:
     """A rendered message: what a provider sends.
 
+    Email has subject, text and html; sms a text; push a `payload` with title and body, which are subject and text
+    too; web and webhook a payload. `at` and `valid_until` are UTC milliseconds.
+
     `call_by`: after this time (ticks of `pipeline.sending.clock`) it must be checked anew before it is handed over.
     """
 
     command: str
     channel: str
     address: str | None
-    subject: str
-    text: str
-    html: str
-    sender: str
     at: int
     marketing: bool
+    subject: str = ""
+    text: str = ""
+    html: str = ""
+    sender: str = ""
     reply_to: str | None = None
     unsubscribe_url: str | None = None
+    payload: dict[str, Any] | None = None
+    customer: str = ""
+    scenario: str = ""
+    step: str = ""
+    valid_until: int = 0
     call_by: int | None = None
 
 

@@ -1,77 +1,27 @@
-"""Liquid templates of a plan to a message: text, HTML and subject in the customer's language."""
+"""Templates of a plan to a message of a channel, in the customer's language."""
 
+import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from liquid import CachingDictLoader, Environment
-from ruamel.yaml import YAML
+from liquid import Environment
 
 from models.command import Command
-from models.money import to_decimal
 from models.settings import SettingsSpec
 from pipeline.scenario.compile import read_settings
 from pipeline.scenario.sources import PlanSources
+from pipeline.scenario.templates import find_part
+from pipeline.sending.json_template import Fill, compile_json
 from pipeline.sending.outcome import Message
+from pipeline.templating import OUTPUT_BYTES_MAX, environment, split_head
 
-OUTPUT_BYTES_MAX = 512 * 1024
-LOOP_MAX = 10_000
-SYMBOLS = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥"}
-NARROW_SPACE, NO_BREAK_SPACE = "\u202f", "\u00a0"
-MONTHS_FR = (
-    "janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre",
-    "décembre",
-)  # fmt: skip
+# A text message is cut into parts of 70 or 153 letters; providers refuse more than ten of them.
+SMS_LETTERS_MAX = 1_530
 
 
 class RenderError(Exception):
     """A template is missing or fails for this customer; the text says which and why."""
-
-
-class _Limited(Environment):
-    """Liquid without files or endless loops: templates come from the plan alone.
-
-    A name that is not there is nothing, not an error: what an event does not say, a template leaves out.
-    """
-
-    loop_iteration_limit = LOOP_MAX
-    output_stream_limit = OUTPUT_BYTES_MAX
-
-
-def money_text(minor: Any, currency: str, language: str) -> str:
-    """Return minor units as a person of the language reads them: €1,020.00 in English, 1 020,00 € in French.
-
-    A missing amount is nothing, so that a template need not ask first.
-    """
-    if not isinstance(minor, int):
-        return ""
-    sign, digits = ("-" if minor < 0 else ""), f"{to_decimal(abs(minor), currency):,f}"
-    if language == "fr":
-        digits = digits.replace(",", NARROW_SPACE).replace(".", ",")
-        return f"{sign}{digits}{NO_BREAK_SPACE}{SYMBOLS.get(currency, currency)}"
-    symbol = SYMBOLS.get(currency)
-    return f"{sign}{symbol}{digits}" if symbol else f"{sign}{digits} {currency}"
-
-
-def day_text(moment: Any, zone: str, language: str) -> str:
-    """Return a time (UTC ms) as a day in the store's zone; nothing where there is none."""
-    if not isinstance(moment, int):
-        return ""
-    day = datetime.fromtimestamp(moment / 1000, UTC).astimezone(ZoneInfo(zone))
-    if language == "fr":
-        return f"{'1er' if day.day == 1 else day.day} {MONTHS_FR[day.month - 1]} {day.year}"
-    return f"{day:%B} {day.day}, {day.year}"
-
-
-def split_head(text: str) -> tuple[dict[str, str], str]:
-    """Return a template's head (between lines of ---) and its body."""
-    if not text.startswith("---\n"):
-        return {}, text
-    head, _, body = text[4:].partition("\n---\n")
-    found = YAML(typ="safe", pure=True).load(head) or {}
-    return {str(key): str(value) for key, value in found.items()}, body
 
 
 class Renderer:
@@ -82,33 +32,118 @@ class Renderer:
         self.settings: SettingsSpec = read_settings(sources)
         self._heads = {name: split_head(text) for name, text in sources.files.items() if not name.endswith(".yaml")}
         bodies = {name: body for name, (_, body) in self._heads.items()}
-        self._html = self._environment(bodies, autoescape=True)
-        self._text = self._environment(bodies, autoescape=False)
+        currency, zone = self.settings.store.currency, self.settings.timezone
+        self._html: Environment = environment(bodies, currency, zone, autoescape=True)
+        self._text: Environment = environment(bodies, currency, zone, autoescape=False)
         self._template = lru_cache(maxsize=512)(self._load)
         self._subject_template = lru_cache(maxsize=512)(self._text.from_string)
-
-    def _environment(self, bodies: Mapping[str, str], *, autoescape: bool) -> Environment:
-        found = _Limited(loader=CachingDictLoader(dict(bodies)), autoescape=autoescape)
-        for language in ("en", "fr"):
-            self._add_filters(found, language)
-        return found
-
-    def _add_filters(self, environment: Environment, language: str) -> None:
-        currency, zone = self.settings.store.currency, self.settings.timezone
-        suffix = "" if language == "en" else f"_{language}"
-        environment.add_filter(f"money{suffix}", lambda value: money_text(value, currency, language))
-        environment.add_filter(f"day{suffix}", lambda value: day_text(value, zone, language))
+        self._json_template = lru_cache(maxsize=512)(self._load_json)
 
     def _load(self, name: str, html: bool) -> Any:
         return (self._html if html else self._text).get_template(name)
 
-    def _name(self, command: Command, kind: str) -> str:
-        languages = dict.fromkeys((command.language, self.settings.language, "en"))
-        for language in languages:
-            name = f"{command.template}.{language}.{kind}"
-            if name in self._heads:
-                return name
-        raise RenderError(f"the template {command.template} is missing in {', '.join(languages)}")
+    def _load_json(self, name: str) -> Fill:
+        return compile_json(self._heads[name][1], self._text.from_string)
+
+    def _languages(self, command: Command) -> dict[str, None]:
+        return dict.fromkeys((command.language, self.settings.language, "en"))
+
+    def _part(self, command: Command, kind: str) -> tuple[str, str] | None:
+        """Return the file of one part and its language."""
+        return find_part(self._heads, command.template, command.channel, self._languages(command), kind)
+
+    def _needed(self, command: Command, kind: str) -> tuple[str, str]:
+        found = self._part(command, kind)
+        if found is None:
+            languages = ", ".join(self._languages(command))
+            raise RenderError(f"the template {command.template} is missing in {languages} ({kind})")
+        return found
+
+    def _context(self, command: Command, language: str) -> dict[str, Any]:
+        # Nobody unsubscribes from the confirmation of an order.
+        unsubscribe_url = self.settings.senders.email.unsubscribe_url if command.purpose == "marketing" else None
+        return {
+            **command.data,
+            "language": language,
+            "store": {"name": self.settings.store.name, "url": self.settings.store.url},
+            "unsubscribe_url": unsubscribe_url,
+        }
+
+    def render(self, command: Command, at: int) -> Message:
+        """Return the message of a command; RenderError says which template failed and why."""
+        match command.channel:
+            case "email":
+                return self._mail(command, at)
+            case "sms":
+                return self._sms(command, at)
+            case "push":
+                return self._note(command, at)
+            case "web" if self._part(command, "json") is None and self._part(command, "txt") is not None:
+                return self._note(command, at)
+        return self._hook(command, at)
+
+    def _message(self, command: Command, at: int, **more: Any) -> Message:
+        return Message(
+            command=command.id,
+            channel=command.channel,
+            address=command.address,
+            at=at,
+            marketing=command.purpose == "marketing",
+            customer=command.customer,
+            scenario=command.scenario,
+            step=command.step,
+            valid_until=command.valid_until,
+            **more,
+        )
+
+    def _mail(self, command: Command, at: int) -> Message:
+        email = self.settings.senders.email
+        text_name, language = self._needed(command, "txt")
+        html_name, _ = self._needed(command, "html")
+        context = self._context(command, language)
+        head = self._heads[text_name][0].get("subject") or self._heads[html_name][0].get("subject") or ""
+        subject = self._subject(head, context)
+        return self._message(
+            command,
+            at,
+            subject=subject,
+            text=self._fill(text_name, {**context, "title": subject}),
+            html=self._fill(html_name, {**context, "title": subject}),
+            sender=email.sender,
+            reply_to=email.reply_to,
+            unsubscribe_url=context["unsubscribe_url"],
+        )
+
+    def _sms(self, command: Command, at: int) -> Message:
+        name, language = self._needed(command, "txt")
+        text = self._fill(name, self._context(command, language)).strip()
+        if not text:
+            raise RenderError(f"{name}: nothing is left of it")
+        if len(text) > SMS_LETTERS_MAX:
+            raise RenderError(f"{name}: {len(text)} letters, a text message takes {SMS_LETTERS_MAX}")
+        return self._message(command, at, text=text)
+
+    def _note(self, command: Command, at: int) -> Message:
+        """Return a message for a phone: a title, a body and what else its template says."""
+        found = self._part(command, "json")
+        if found is None:
+            name, language = self._needed(command, "txt")
+            context = self._context(command, language)
+            title = self._subject(self._heads[name][0].get("subject", ""), context)
+            payload = {"title": title, "body": self._fill(name, {**context, "title": title}).strip()}
+        else:
+            name, language = found
+            payload = self._fill_json(name, self._context(command, language))
+            wrong = [field for field in ("title", "body") if not isinstance(payload.get(field), str)]
+            if wrong:
+                raise RenderError(f"{name}: {' and '.join(wrong)} must be a text")
+        return self._message(command, at, subject=payload["title"], text=payload["body"], payload=payload)
+
+    def _hook(self, command: Command, at: int) -> Message:
+        """Return a message for a machine or the store's page: its template, or the step's data as it is."""
+        found = self._part(command, "json")
+        payload = self._fill_json(found[0], self._context(command, found[1])) if found else dict(command.data)
+        return self._message(command, at, payload=payload)
 
     def _fill(self, name: str, context: Mapping[str, Any]) -> str:
         try:
@@ -117,34 +152,17 @@ class Renderer:
             raise RenderError(f"{name}: {type(error).__name__}: {error}") from None
         return filled
 
-    def render(self, command: Command, at: int) -> Message:
-        """Return the message of a command; RenderError says which template failed and why."""
-        email = self.settings.senders.email
-        text_name, html_name = self._name(command, "txt"), self._name(command, "html")
-        language = text_name.rsplit(".", 2)[1]
-        # Nobody unsubscribes from the confirmation of an order.
-        unsubscribe_url = email.unsubscribe_url if command.purpose == "marketing" else None
-        context = {
-            **command.data,
-            "language": language,
-            "store": {"name": self.settings.store.name, "url": self.settings.store.url},
-            "unsubscribe_url": unsubscribe_url,
-        }
-        head = self._heads[text_name][0].get("subject") or self._heads[html_name][0].get("subject") or ""
-        subject = self._subject(head, context)
-        return Message(
-            command=command.id,
-            channel=command.channel,
-            address=command.address,
-            subject=subject,
-            text=self._fill(text_name, {**context, "title": subject}),
-            html=self._fill(html_name, {**context, "title": subject}),
-            sender=email.sender,
-            at=at,
-            marketing=command.purpose == "marketing",
-            reply_to=email.reply_to,
-            unsubscribe_url=unsubscribe_url,
-        )
+    def _fill_json(self, name: str, context: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            filled = self._json_template(name)(context)
+            size = len(json.dumps(filled))
+        except Exception as error:  # noqa: BLE001 - as above
+            raise RenderError(f"{name}: {type(error).__name__}: {error}") from None
+        if size > OUTPUT_BYTES_MAX:
+            raise RenderError(f"{name}: {size} bytes, a message takes {OUTPUT_BYTES_MAX}")
+        if not isinstance(filled, dict):
+            raise RenderError(f"{name}: it must be an object, in braces")
+        return filled
 
     def _subject(self, text: str, context: Mapping[str, Any]) -> str:
         try:

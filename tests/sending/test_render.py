@@ -8,7 +8,8 @@ import pytest
 
 from pipeline.scenario.sources import PlanSources
 from pipeline.sending.outcome import Message
-from pipeline.sending.render import Renderer, RenderError, day_text, money_text
+from pipeline.sending.render import Renderer, RenderError
+from pipeline.templating import day_text, money_text
 from tests.sending.build import PLAN, T0, command, full_command, shipped
 
 SHIPPED = shipped()
