@@ -9,6 +9,7 @@ Anything but a clean commit: the producer is dropped, the memory discarded, and 
 """
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Awaitable, Callable
@@ -40,7 +41,9 @@ COMMIT_S = 0.05
 MARK_S = 1.0
 REOPEN_S = 1.0
 FAILING_S = 60.0
-# A switch for tests alone: how long to stop between the sends and the commit, so that a kill hits an open transaction.
+# A lane that is told to stop may end the commit it is in: cut off there, it would leave the transaction open.
+SETTLE_S = 3.0
+# A switch for tests alone: how long to stop, once, between the sends and the commit: a kill hits an open transaction.
 PAUSE_ENV = "PARCOURS_TEST_PAUSE_IN_TRANSACTION_S"
 _encode = msgspec.json.Encoder().encode
 log = structlog.get_logger()
@@ -73,14 +76,17 @@ class Lane:
         self.producer: AIOKafkaProducer | None = None
         self.task: asyncio.Task[None] | None = None
         self._failing_since: float | None = None
+        self._committing = asyncio.Lock()
 
     def start(self) -> None:
         """Open the partition in a task of its own."""
         self.task = asyncio.create_task(self._live(), name=f"lane {self.partition}")
 
     async def stop(self) -> None:
-        """End the lane: nothing uncommitted is kept."""
+        """End the lane: a commit on its way may come to its end, nothing uncommitted is kept."""
         if self.task is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._committing.acquire(), SETTLE_S)
             self.task.cancel()
             await asyncio.gather(self.task, return_exceptions=True)
         await self._discard()
@@ -187,6 +193,12 @@ class Lane:
         """Commit what is in memory; the numbers are those of the module's head."""
         producer, store = self.producer, self.store
         assert producer is not None and store is not None
+        async with self._committing:
+            await self._transact(runtime, producer, store)
+        self.place.note(self.partition, runtime.progress.next_offset)  # 6
+        metrics.WATERMARK.labels(str(self.partition)).set(runtime.watermark / 1000)
+
+    async def _transact(self, runtime: PartitionRuntime, producer: AIOKafkaProducer, store: RocksStore) -> None:
         batch = runtime.take()
         with metrics.COMMITS.time():
             await producer.begin_transaction()  # 1
@@ -197,13 +209,12 @@ class Lane:
             await producer.commit_transaction()
             store.apply_at(batch, done[-1].offset)  # 5
             runtime.committed()
-        self.place.note(self.partition, runtime.progress.next_offset)  # 6
-        metrics.WATERMARK.labels(str(self.partition)).set(runtime.watermark / 1000)
 
     async def _pause(self) -> None:
         path = self.place.data / f"in-transaction-{self.partition}"
         path.touch()
-        await asyncio.sleep(float(os.environ[PAUSE_ENV]))
+        # Blocking, as a frozen process is: it goes on to its commit before it hears that it lost the partition.
+        time.sleep(float(os.environ.pop(PAUSE_ENV)))  # noqa: ASYNC251
         path.unlink(missing_ok=True)
 
     async def _send(self, producer: AIOKafkaProducer, store: RocksStore, batch: Batch) -> list[Any]:

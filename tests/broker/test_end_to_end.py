@@ -114,7 +114,7 @@ def test_kill_9_in_mid_transaction_and_a_frozen_worker_change_nothing(
     cluster: Cluster, expected: set[str], embedded: Path
 ) -> None:
     read_history(cluster)
-    pausing = {"PARCOURS_TEST_PAUSE_IN_TRANSACTION_S": "30"}
+    pausing = {"PARCOURS_TEST_PAUSE_IN_TRANSACTION_S": "25"}
     victim = cluster.journeys("a", env=pausing)
     markers = cluster.folder / "journeys-a"
     wait_for(lambda: list(markers.glob("in-transaction-*")), 40, "a transaction is open with all its records sent")
