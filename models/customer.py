@@ -39,7 +39,7 @@ class Cart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Consent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A customer's word on one channel and purpose ("*" for any), with its proof."""
+    """A customer's word on one channel and purpose ("*" for any), with its proof; with `until` it is a pause."""
 
     channel: str
     purpose: str
@@ -47,6 +47,7 @@ class Consent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     at: Time
     event: str
     proof: str = ""
+    until: Time | None = None
 
 
 class Attribute(msgspec.Struct, frozen=True, array_like=True):

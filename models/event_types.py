@@ -140,12 +140,16 @@ class IdentityLinked(Payload, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ConsentChanged(Payload, frozen=True, kw_only=True, omit_defaults=True):
-    """Consent to a channel and purpose given or withdrawn ("*" for any); `for_channel` is the channel meant."""
+    """Consent to a channel and purpose given or withdrawn ("*" for any); `for_channel` is the channel meant.
+
+    With `until` it is a pause: nothing is sent before that time, and what was consented to stays so.
+    """
 
     for_channel: str = "*"
     purpose: str = "marketing"
     given: bool
     proof: str | None = None
+    until: Time | None = None
 
 
 class ErasureRequested(Payload, frozen=True, kw_only=True, omit_defaults=True):

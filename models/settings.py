@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator
 
+from models.collecting import CollectorSpec
 from models.scenario import Channel, Purpose, Span, Written
 from models.senders import SendersSpec
 
@@ -73,6 +74,7 @@ class SettingsSpec(Written):
     attributes: dict[str, FieldType] = {}
     events: dict[str, dict[str, FieldType]] = {}
     senders: SendersSpec = SendersSpec()
+    collector: CollectorSpec | None = None
 
     @field_validator("timezone")
     @classmethod

@@ -18,6 +18,7 @@ So events that are read early or late by each other give the same messages, as f
     state           profile, cart, person, interests   what each event leaves in the customer
     memory          memory, bounds                     what is kept to look back at, and how much of it
     enrolments      entering, exits, ending, settling  how they begin, end, close; goals, cancels, receipts
+                    withdrawing                        what a withdrawn consent takes back
     program         steps, waits, sending, caps        what an enrolment does; the checks of a send
     time, chance    timers, chances                    the order of what is due; shares by hash
     frame           plan, env, work, transition        what comes in, what expressions see, what goes out
@@ -30,7 +31,7 @@ from msgspec.structs import replace
 from models.customer import Customer
 from models.event import Event
 from models.ids import derived_event_id
-from pipeline.engine import cart, entering, exits, interests, person, profile, settling, timers, waits
+from pipeline.engine import cart, entering, exits, interests, person, profile, settling, timers, waits, withdrawing
 from pipeline.engine.ending import cancel_unsent, end
 from pipeline.engine.memory import note_id, remember
 from pipeline.engine.plan import Plan
@@ -121,7 +122,10 @@ def _event(work: Work, event: Event) -> None:
         if new is not old_cart:
             work.cold = replace(work.cold, cart=new)
     work.profile = profile.update(work.profile, event, settings)
+    consents = work.cold.consents
     work.cold = interests.update(person.update(work.cold, event), event)
+    if work.enrolments and work.cold.consents is not consents:
+        withdrawing.take_back(work, event)
     view = {**event.data, "id": event.id, "type": kind, "at": event.at}
     _act(work, Happening(kind, event.id, event.at, view, event))
     if cart.differs(old_cart, work.cold.cart):

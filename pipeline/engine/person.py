@@ -43,12 +43,15 @@ def _written(cold: Cold, event: Event) -> dict[str, Attribute]:
 
 
 def _consents(old: tuple[Consent, ...], new: Consent) -> tuple[Consent, ...]:
-    for kept in old:
-        same = kept.channel == new.channel and kept.purpose == new.purpose
-        if same and (kept.at, kept.event) > (new.at, new.event):
-            return old
-    others = [kept for kept in old if (kept.channel, kept.purpose) != (new.channel, new.purpose)]
-    return (*others, new)[-CONSENTS_MAX:]
+    same = [kept for kept in old if _place(kept) == _place(new)]
+    if any((kept.at, kept.event) > (new.at, new.event) for kept in same):
+        return old
+    return (*(kept for kept in old if _place(kept) != _place(new)), new)[-CONSENTS_MAX:]
+
+
+def _place(consent: Consent) -> tuple[str, str, bool]:
+    """A pause stands beside the word that it interrupts."""
+    return consent.channel, consent.purpose, consent.until is not None
 
 
 def _said(event: Event, data: dict[str, Any]) -> Consent:
@@ -59,6 +62,7 @@ def _said(event: Event, data: dict[str, Any]) -> Consent:
         at=event.at,
         event=event.id,
         proof=data.get("proof") or "",
+        until=data.get("until"),
     )
 
 
@@ -77,16 +81,19 @@ def update(cold: Cold, event: Event) -> Cold:
     return cold
 
 
-def consents_to(cold: Cold, channel: str, purpose: str, settings: Settings) -> bool:
+def consents_to(cold: Cold, channel: str, purpose: str, settings: Settings, now: int | None = None) -> bool:
     """Say whether a customer may be sent a purpose on a channel: their latest word that covers it, else the default.
 
-    Only marketing needs consent.
+    Only marketing needs consent. A pause that reaches beyond `now` (UTC ms) comes first; without `now` none counts.
     """
     if purpose != "marketing":
         return True
     covering = [
         consent for consent in cold.consents if consent.channel in {channel, "*"} and consent.purpose in {purpose, "*"}
     ]
+    if now is not None and any(consent.until is not None and consent.until > now for consent in covering):
+        return False
+    covering = [consent for consent in covering if consent.until is None]
     if not covering:
         return settings.consent_default == "granted"
     return max(covering, key=lambda consent: (consent.at, consent.event)).given

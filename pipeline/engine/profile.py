@@ -41,7 +41,8 @@ def amount_of(event: Event, name: str, settings: Settings) -> int | None:
 def _seen(profile: Profile, event: Event) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     at = event.at
-    if event.type in OWN_ACTS:
+    # A scanner's click is no sign of the customer.
+    if event.type in OWN_ACTS and not (event.type == "message_clicked" and event.data.get("machine")):
         if profile.first_seen is None or at < profile.first_seen:
             changes["first_seen"] = at
         if profile.last_seen is None or at > profile.last_seen:

@@ -59,7 +59,7 @@ def _channel(work: Work, op: Send) -> tuple[str | None, str]:
     for channel in op.channels:
         if work.plan.settings.require_address and address_of(work.cold, channel) is None:
             refused = refused or "no_address"
-        elif not consents_to(work.cold, channel, op.purpose, work.plan.settings):
+        elif not consents_to(work.cold, channel, op.purpose, work.plan.settings, work.now):
             refused = refused or "no_consent"
         else:
             return channel, ""

@@ -31,7 +31,7 @@ DECLARED: dict[str, Any] = {
     "string": str, "int": Count, "number": float, "bool": bool, "money": Amount, "time": Moment, "date": str,
 }  # fmt: skip
 MONEY_FIELDS = ("price", "total", "amount")
-TIME_FIELDS = ("due_on", "expected_at")
+TIME_FIELDS = ("due_on", "expected_at", "until")
 # An attribute is a value or a small list or object of values.
 ATTRIBUTE_DEPTH_MAX = 4
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from models.collecting import CollectorSpec
 from models.ids import digest
 from models.scenario import (
     AlternativeSpec,
@@ -32,6 +33,7 @@ SETTINGS_FILE = "settings.yaml"
 SPECS = (
     ScenarioSpec, EnterSpec, ExitSpec, GoalSpec, LimitSpec, WaitStep, WaitForStep, AlternativeSpec, SendStep,
     SplitStep, PathSpec, SettingsSpec, StoreSpec, CapSpec, HoldoutSpec,
+    CollectorSpec,
 )  # fmt: skip
 KNOWN_FIELDS = tuple(
     dict.fromkeys(field.alias or name for spec in SPECS for name, field in spec.model_fields.items())

@@ -25,6 +25,7 @@ class Message:
     Email has subject, text and html; sms a text; push a `payload` with title and body, which are subject and text
     too; web and webhook a payload. `at` and `valid_until` are UTC milliseconds.
 
+    `reference`: what the provider is to hand back with all that it reports of the message; empty without a collector.
     `call_by`: after this time (ticks of `pipeline.sending.clock`) it must be checked anew before it is handed over.
     """
 
@@ -45,6 +46,7 @@ class Message:
     step: str = ""
     valid_until: int = 0
     call_by: int | None = None
+    reference: str = ""
 
 
 class Provider(Protocol):

@@ -13,7 +13,9 @@ from pipeline.scenario.compile import read_settings
 from pipeline.scenario.sources import PlanSources
 from pipeline.scenario.templates import find_part
 from pipeline.sending.json_template import Fill, compile_json
+from pipeline.sending.links import Links
 from pipeline.sending.outcome import Message
+from pipeline.sending.tracking import Tracker
 from pipeline.templating import OUTPUT_BYTES_MAX, environment, split_head
 
 # A text message is cut into parts of 70 or 153 letters; providers refuse more than ten of them.
@@ -25,10 +27,11 @@ class RenderError(Exception):
 
 
 class Renderer:
-    """Renders the commands of one plan."""
+    """Renders the commands of one plan; with `links`, and a collector in the settings, messages lead back to it."""
 
-    def __init__(self, sources: PlanSources):
+    def __init__(self, sources: PlanSources, links: Links | None = None):
         self.sources = sources
+        self.links = links
         self.settings: SettingsSpec = read_settings(sources)
         self._heads = {name: split_head(text) for name, text in sources.files.items() if not name.endswith(".yaml")}
         bodies = {name: body for name, (_, body) in self._heads.items()}
@@ -59,14 +62,20 @@ class Renderer:
             raise RenderError(f"the template {command.template} is missing in {languages} ({kind})")
         return found
 
-    def _context(self, command: Command, language: str) -> dict[str, Any]:
-        # Nobody unsubscribes from the confirmation of an order.
-        unsubscribe_url = self.settings.senders.email.unsubscribe_url if command.purpose == "marketing" else None
+    def _tracker(self, command: Command, at: int) -> Tracker | None:
+        spec = self.settings.collector
+        return None if spec is None or self.links is None else Tracker(spec, self.links, command, at)
+
+    def _context(self, command: Command, language: str, at: int) -> dict[str, Any]:
+        tracker = self._tracker(command, at)
+        own_url = tracker.unsubscribe_url if tracker else self.settings.senders.email.unsubscribe_url
         return {
             **command.data,
             "language": language,
             "store": {"name": self.settings.store.name, "url": self.settings.store.url},
-            "unsubscribe_url": unsubscribe_url,
+            # Nobody unsubscribes from the confirmation of an order.
+            "unsubscribe_url": own_url if command.purpose == "marketing" else None,
+            "preferences_url": tracker.preferences_url if tracker else None,
         }
 
     def render(self, command: Command, at: int) -> Message:
@@ -83,6 +92,7 @@ class Renderer:
         return self._hook(command, at)
 
     def _message(self, command: Command, at: int, **more: Any) -> Message:
+        tracker = self._tracker(command, at)
         return Message(
             command=command.id,
             channel=command.channel,
@@ -93,6 +103,7 @@ class Renderer:
             scenario=command.scenario,
             step=command.step,
             valid_until=command.valid_until,
+            reference=tracker.reference if tracker else "",
             **more,
         )
 
@@ -100,15 +111,17 @@ class Renderer:
         email = self.settings.senders.email
         text_name, language = self._needed(command, "txt")
         html_name, _ = self._needed(command, "html")
-        context = self._context(command, language)
+        context = self._context(command, language, at)
         head = self._heads[text_name][0].get("subject") or self._heads[html_name][0].get("subject") or ""
         subject = self._subject(head, context)
+        html = self._fill(html_name, {**context, "title": subject})
+        tracker = self._tracker(command, at)
         return self._message(
             command,
             at,
             subject=subject,
             text=self._fill(text_name, {**context, "title": subject}),
-            html=self._fill(html_name, {**context, "title": subject}),
+            html=tracker.html(html) if tracker else html,
             sender=email.sender,
             reply_to=email.reply_to,
             unsubscribe_url=context["unsubscribe_url"],
@@ -116,7 +129,7 @@ class Renderer:
 
     def _sms(self, command: Command, at: int) -> Message:
         name, language = self._needed(command, "txt")
-        text = self._fill(name, self._context(command, language)).strip()
+        text = self._fill(name, self._context(command, language, at)).strip()
         if not text:
             raise RenderError(f"{name}: nothing is left of it")
         if len(text) > SMS_LETTERS_MAX:
@@ -128,12 +141,12 @@ class Renderer:
         found = self._part(command, "json")
         if found is None:
             name, language = self._needed(command, "txt")
-            context = self._context(command, language)
+            context = self._context(command, language, at)
             title = self._subject(self._heads[name][0].get("subject", ""), context)
             payload = {"title": title, "body": self._fill(name, {**context, "title": title}).strip()}
         else:
             name, language = found
-            payload = self._fill_json(name, self._context(command, language))
+            payload = self._fill_json(name, self._context(command, language, at))
             wrong = [field for field in ("title", "body") if not isinstance(payload.get(field), str)]
             if wrong:
                 raise RenderError(f"{name}: {' and '.join(wrong)} must be a text")
@@ -142,7 +155,7 @@ class Renderer:
     def _hook(self, command: Command, at: int) -> Message:
         """Return a message for a machine or the store's page: its template, or the step's data as it is."""
         found = self._part(command, "json")
-        payload = self._fill_json(found[0], self._context(command, found[1])) if found else dict(command.data)
+        payload = self._fill_json(found[0], self._context(command, found[1], at)) if found else dict(command.data)
         return self._message(command, at, payload=payload)
 
     def _fill(self, name: str, context: Mapping[str, Any]) -> str:
