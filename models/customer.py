@@ -187,10 +187,23 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     key: str = ""
 
 
+class Identity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who a visitor turned out to be, or which visitors a known customer was.
+
+    `alias_of` is the known id of a visitor who signed in at `linked_at`; from `shared_at` on somebody else has signed
+    in on the same device. `aliases` are the anonymous ids of a known customer, the latest last.
+    """
+
+    alias_of: str = ""
+    linked_at: Time = 0
+    shared_at: Time | None = None
+    aliases: tuple[str, ...] = ()
+
+
 class Customer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All that is kept of one customer. `now` is the time of their last step; `activated` the plan of their last pass.
 
-    `recent` holds the last 32 event ids, for the duplicate check.
+    `recent` holds the last 32 event ids, for the duplicate check. `identity` is None where there is nothing to say.
     """
 
     id: str
@@ -203,3 +216,4 @@ class Customer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     enrolments: tuple[Enrolment, ...] = ()
     places: tuple[Place, ...] = ()
     ended: tuple[Ended, ...] = ()
+    identity: Identity | None = None

@@ -20,7 +20,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
 
     `occurred_at` is the source's claim and `arrived_at` Kafka's timestamp of the source record, both UTC milliseconds.
     `data` holds the fields of the type (see `models.event_types`): money as minor units, times as UTC milliseconds.
-    `depth` counts how many of our own messages stand between this event and a customer's own act.
+    `depth` counts how many of our own messages stand between this event and a customer's own act. `silent` is set on
+    an event that was handed on to another customer and may start nothing there either (see `engine.identity`).
     """
 
     id: str
@@ -31,6 +32,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     position: Position
     data: dict[str, Any] = {}
     depth: int = 0
+    silent: bool = False
 
     @property
     def at(self) -> int:

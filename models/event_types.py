@@ -210,7 +210,7 @@ PAYLOADS: dict[str, type[Payload]] = {
 }
 
 # Derived inside the engine from others; no source may send them.
-DERIVED = ("cart_changed",)
+DERIVED = ("cart_changed", "identity_merged")
 
 # A sign of the customer's own hand: these move `last_seen` (a shipment or a receipt does not).
 OWN_ACTS = frozenset(

@@ -68,12 +68,16 @@ class GroupSpec(Written):
 
 
 class MappingSpec(Written):
-    """A whole mapping file; `native` records are our own events and need no paths."""
+    """A whole mapping file; `native` records are our own events and need no paths.
+
+    `anonymous` is the id of a visitor before a sign-in: the customer, as `anon:` and that id, where none is named.
+    """
 
     mapping: str
     source: str = ""
     native: bool = False
     customer: FieldSpec | PathText | None = None
+    anonymous: FieldSpec | PathText | None = None
     time: TimeSpec | None = None
     id: list[PathText] = []
     group: GroupSpec | None = None

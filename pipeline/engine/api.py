@@ -21,6 +21,7 @@ So events that are read early or late by each other give the same messages, as f
                     withdrawing                        what a withdrawn consent takes back
     program         steps, waits, sending, caps        what an enrolment does; the checks of a send
     time, chance    timers, chances                    the order of what is due; shares by hash
+    identity        identity, merging                  visitors who sign in: aliases, forwards, what they held
     frame           plan, env, work, transition        what comes in, what expressions see, what goes out
 """
 
@@ -30,8 +31,22 @@ from msgspec.structs import replace
 
 from models.customer import Customer
 from models.event import Event
+from models.identity import ERASURE, MERGED
 from models.ids import derived_event_id
-from pipeline.engine import cart, entering, exits, interests, person, profile, settling, timers, waits, withdrawing
+from pipeline.engine import (
+    cart,
+    entering,
+    exits,
+    identity,
+    interests,
+    merging,
+    person,
+    profile,
+    settling,
+    timers,
+    waits,
+    withdrawing,
+)
 from pipeline.engine.ending import cancel_unsent, end
 from pipeline.engine.memory import note_id, remember
 from pipeline.engine.plan import Plan
@@ -52,15 +67,22 @@ def apply_event(
     if work.activated != plan.hash:
         _activate(work, activated_at)
     timers.fire(work)
+    if work.gone:
+        work.begin_anew()
     if event.id in work.recent:
         return work.transition(duplicate=True)
     work.silent = silent or event.arrived_at - event.at > plan.settings.lateness_ms
     work.move_now(event.at)
     note_id(work, event.id)
-    if event.type == "erasure_requested":
-        _forget(work)
-    else:
+    if not identity.concerns(work, event):
         _event(work, event)
+    elif event.type == MERGED:
+        _merged(work, event)
+    elif event.type == ERASURE:
+        _forget(work, event)
+    else:
+        identity.linked_or_forwarded(work, event)
+    if not work.gone:
         timers.fire(work)
     return work.transition()
 
@@ -106,11 +128,25 @@ def _activate(work: Work, at: int) -> None:
     timers.run_ready(work)
 
 
-def _forget(work: Work) -> None:
+def _forget(work: Work, event: Event) -> None:
+    if not identity.may_erase(work, event):
+        return
+    identity.erase_aliases(work, event)
     for enrolment in work.enrolments:
         cancel_unsent(work, enrolment, "erasure")
     work.decide("dropped", "erasure")
     work.gone = True
+
+
+def _merged(work: Work, event: Event) -> None:
+    """What a visitor held comes to the known customer, its cart as it was: with its own id and time."""
+    old_cart = work.cold.cart
+    held = merging.merge(work, event)
+    if cart.differs(old_cart, work.cold.cart):
+        theirs = held.cold.cart
+        by = theirs.changed_by or event.id
+        _act(work, _cart_changed(work, by, event.at if theirs.changed_at is None else theirs.changed_at, event))
+    timers.run_ready(work)
 
 
 def _event(work: Work, event: Event) -> None:
@@ -129,15 +165,16 @@ def _event(work: Work, event: Event) -> None:
     view = {**event.data, "id": event.id, "type": kind, "at": event.at}
     _act(work, Happening(kind, event.id, event.at, view, event))
     if cart.differs(old_cart, work.cold.cart):
-        _act(work, _cart_changed(work, event))
+        _act(work, _cart_changed(work, event.id, event.at, event))
 
 
-def _cart_changed(work: Work, event: Event) -> Happening:
+def _cart_changed(work: Work, by: str, at: int, event: Event) -> Happening:
+    """Return the change of the cart that the event named `by` made at its time (UTC ms)."""
     now = work.cold.cart
-    name = derived_event_id(event.id, "cart_changed")
+    name = derived_event_id(by, "cart_changed")
     view: dict[str, Any] = {"items": now.items, "total": now.total, "url": now.url}
-    view |= {"id": name, "type": "cart_changed", "at": event.at}
-    return Happening("cart_changed", name, event.at, view, event)
+    view |= {"id": name, "type": "cart_changed", "at": at}
+    return Happening("cart_changed", name, at, view, event)
 
 
 def _act(work: Work, happening: Happening) -> None:

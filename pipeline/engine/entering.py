@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from models.customer import Enrolment, Entry
+from models.customer import Enrolment, Entry, Sent
 from models.ids import enrolment_id
 from pipeline.engine.bounds import bounded
 from pipeline.engine.chances import is_held_out
@@ -65,16 +65,16 @@ def admit(work: Work) -> None:
     """Let the kept entry events of enrolments that ended enter, under the live plan."""
     upcoming, work.upcoming = work.upcoming, []
     for name, entry, key in upcoming:
-        _enter_by_name(work, name, entry, key)
+        enter_by_name(work, name, entry, key)
 
 
-def _enter_by_name(work: Work, name: str, entry: Entry, key: str) -> None:
-    """Enter, if the live plan still has that way in."""
+def enter_by_name(work: Work, name: str, entry: Entry, key: str, sent: tuple[Sent, ...] = ()) -> None:
+    """Enter, if the live plan still has that way in; `sent` went out already from the same entry event."""
     for scenario in work.plan.scenarios:
         if scenario.name == name:
             for enter in scenario.entries:
                 if enter.on == entry.type and enter.name == entry.name:
-                    _enter(work, scenario, enter, entry, key)
+                    _enter(work, scenario, enter, entry, key, sent)
                     return
 
 
@@ -85,10 +85,12 @@ def _inside(work: Work, scenario: Scenario, key: str) -> Enrolment | None:
     return None
 
 
-def _enter(work: Work, scenario: Scenario, enter: Enter, entry: Entry, key: str) -> None:
+def _enter(work: Work, scenario: Scenario, enter: Enter, entry: Entry, key: str, sent: tuple[Sent, ...] = ()) -> None:
     inside = _inside(work, scenario, key)
     if inside is not None:
-        _keep_for_later(work, inside, entry)
+        if not sent:
+            # One of which something is out already would give the same commands again.
+            _keep_for_later(work, inside, entry)
         work.decide("not_entered", "inside", inside, event=entry.event)
         return
     enrolment = Enrolment(
@@ -97,6 +99,7 @@ def _enter(work: Work, scenario: Scenario, enter: Enter, entry: Entry, key: str)
         version=scenario.version,
         entry=entry,
         clock=entry.at,
+        sent=sent,
         key=key,
         held_out=is_held_out(work.plan, work.id, scenario.purpose),
     )

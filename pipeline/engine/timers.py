@@ -6,6 +6,7 @@ from models.customer import NEVER, Customer, Enrolment
 from pipeline.engine.ending import end, expire
 from pipeline.engine.entering import admit
 from pipeline.engine.exits import exit_condition
+from pipeline.engine.identity import forgotten_at
 from pipeline.engine.plan import Scenario, Send, Wait, WaitFor
 from pipeline.engine.steps import run
 from pipeline.engine.work import Work
@@ -16,6 +17,8 @@ FIRED_MAX = 10_000
 
 def next_due(customer: Customer) -> int | None:
     """Return when the first timer is due (UTC ms), None without one."""
+    if not customer.enrolments:
+        return forgotten_at(customer.id, customer.now, customer.identity)
     dues = [enrolment.waiting.due for enrolment in customer.enrolments if enrolment.waiting is not None]
     first = min(dues, default=NEVER)
     return None if first >= NEVER else first
@@ -29,15 +32,25 @@ def _order(work: Work, enrolment: Enrolment) -> tuple[int, int, str, str]:
 
 
 def fire(work: Work) -> None:
-    """Fire every timer that is due strictly before the watermark: at the same millisecond the event wins."""
+    """Fire every timer that is due strictly before the watermark: at the same millisecond the event wins.
+
+    The last of all forgets a visitor of whom nothing is open: `work.gone`.
+    """
     for _ in range(FIRED_MAX):
         due = [one for one in work.enrolments if one.waiting is not None and one.waiting.due < work.watermark]
         if not due:
+            _forget(work)
             return
         first = min(due, key=lambda enrolment: _order(work, enrolment))
         _fire_one(work, first)
         run_ready(work)
     raise RuntimeError(f"more than {FIRED_MAX} timers of one customer in one input")
+
+
+def _forget(work: Work) -> None:
+    if not work.enrolments:
+        due = forgotten_at(work.id, work.now, work.identity)
+        work.gone = due is not None and due < work.watermark
 
 
 def run_ready(work: Work) -> None:

@@ -11,6 +11,7 @@ from models.customer import (
     Ended,
     Enrolment,
     Entry,
+    Identity,
     Place,
     Profile,
     Remembered,
@@ -41,8 +42,8 @@ class Work:
 
     __slots__ = (
         "activated", "before", "cancels", "cold", "commands", "decisions", "ended", "enrolments", "forwards", "gone",
-        "id", "now", "places", "plan", "profile", "ready", "recent", "remembered", "seen", "silent", "upcoming",
-        "watermark",
+        "id", "identity", "now", "places", "plan", "profile", "ready", "recent", "remembered", "seen", "silent",
+        "upcoming", "watermark",
     )  # fmt: skip
 
     def __init__(self, customer: Customer, plan: Plan, watermark: int):
@@ -60,6 +61,7 @@ class Work:
         self.enrolments: tuple[Enrolment, ...] = customer.enrolments
         self.places: tuple[Place, ...] = customer.places
         self.ended: tuple[Ended, ...] = customer.ended
+        self.identity: Identity | None = customer.identity
         self.ready: list[str] = []  # ids of enrolments that may run on
         self.upcoming: list[tuple[str, Entry, str]] = []  # scenario, kept entry event, key: they enter next
         self.commands: list[Command] = []
@@ -80,6 +82,7 @@ class Work:
             and seen.recent is self.recent
             and seen.remembered is self.remembered
             and seen.ended is self.ended
+            and seen.identity is self.identity
             and seen.now == self.now
             and seen.activated == self.activated
         ):
@@ -95,8 +98,23 @@ class Work:
             enrolments=self.enrolments,
             places=self.places,
             ended=self.ended,
+            identity=self.identity,
         )
         return self.seen
+
+    def begin_anew(self) -> None:
+        """Go on with a customer of whom nothing is known: what was kept has just been forgotten."""
+        self.keep(Customer(id=self.id, activated=self.activated))
+        self.gone = False
+
+    def keep(self, customer: Customer) -> None:
+        """Make this the state, whatever it was; what goes out so far stays."""
+        self.before = self.seen = customer
+        self.now = customer.now
+        self.recent, self.remembered = customer.recent, customer.remembered
+        self.profile, self.cold, self.identity = customer.profile, customer.cold, customer.identity
+        self.enrolments, self.places, self.ended = customer.enrolments, customer.places, customer.ended
+        self.ready, self.upcoming = [], []
 
     def transition(self, *, duplicate: bool = False) -> Transition:
         """Close the view."""

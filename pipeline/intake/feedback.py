@@ -3,11 +3,13 @@
 import msgspec
 
 from models.event import Event, Position
+from models.identity import FORWARDS
 from models.ids import event_id
 from models.receipt import FINAL, Receipt
 
+__all__ = ["FORWARDS", "RECEIPTS", "event_of_receipt", "forwarded"]
+
 RECEIPTS = "receipts"
-FORWARDS = "forwards"
 
 
 def event_of_receipt(receipt: Receipt, position: Position) -> Event | None:

@@ -6,13 +6,15 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import orjson
 
 from models.dead_letter import DeadLetter
 from models.event import Event, Position
-from models.ids import content_event_id, event_id
+from models.identity import ANONYMOUS, LINKED, is_anonymous
+from models.ids import content_event_id, derived_event_id, event_id
 from models.mapping import MappingSpec
-from pipeline.intake.native import Fault, Validator, plausible, to_ms
+from pipeline.intake.native import Fault, Validator, checked_visitor, plausible, to_ms
 from pipeline.intake.paths import condition, field_getter, fields_getter, path_getter
 from pipeline.intake.record import SourceRecord
 
@@ -47,7 +49,8 @@ class Mapper:
         if spec.native:
             return
         assert spec.time is not None and spec.customer is not None
-        self._customer = field_getter(spec.customer)
+        self._visitor = field_getter(spec.anonymous) if spec.anonymous is not None else lambda fields, content: None
+        self._named = field_getter(spec.customer)
         self._time = path_getter(spec.time.path)
         self._ids = [path_getter(path) for path in spec.id]
         self._events = [(one.type, condition(one.when), fields_getter(one.fields)) for one in spec.events]
@@ -74,7 +77,7 @@ class Mapper:
             return [*self.flush(), self._dead(record, Fault(fault))]
         try:
             if self.spec.native:
-                return [self._native(record)]
+                return self._native(record)
             fields = fields_of(record)
             if self._group is not None:
                 return self._grouped(record, fields)
@@ -122,10 +125,18 @@ class Mapper:
             raise Fault("no time", f"$.{spec.path}")
         return _parsed(said, spec.format, spec.zone, spec.path)
 
-    def _native(self, record: SourceRecord) -> Event:
+    def _customer(self, fields: dict[str, Any], content: bytes) -> Any:
+        """Return the customer that a record names, else its visitor, else None."""
+        named = self._named(fields, content)
+        visitor = self._visitor(fields, content) if named is None else None
+        return named if visitor is None else f"{ANONYMOUS}{visitor}"
+
+    def _native(self, record: SourceRecord) -> Out:
         assert record.value is not None
         kind, source_id, customer, occurred_at, data = self.validator.decode(record.value)
-        return self._event(record, 0, kind, customer, occurred_at, data, source_id)
+        visitor = data.pop("anonymous_id", None)
+        event = self._event(record, 0, kind, customer, occurred_at, data, source_id)
+        return [event, *_sign_in(event, visitor, 1)]
 
     def _grouped(self, record: SourceRecord, fields: dict[str, Any]) -> Out:
         assert self._group is not None and self._line is not None and record.value is not None
@@ -148,13 +159,18 @@ class Mapper:
         if customer is None:
             raise Fault("no customer", "$.customer")
         occurred_at = self._time_of(fields)
+        visitor = self._visitor(fields, record.value)
         source_id = "/".join(str(follow(fields)) for follow in self._ids) if self._ids else None
+        if visitor is not None:
+            more = {"anonymous_id": visitor, **more}
         found: Out = []
         for kind, holds, get in self._events:
             if holds(fields):
                 raw = {"type": kind, "customer": customer, "occurred_at": occurred_at, **get(fields, record.value)}
                 _, _, person, at, data = self.validator.convert({**raw, **more})
-                found.append(self._event(record, len(found), kind, person, at, data, source_id))
+                data.pop("anonymous_id", None)
+                event = self._event(record, len(found), kind, person, at, data, source_id)
+                found += [event, *_sign_in(event, visitor, len(found) + 1)]
                 if self._group is not None:
                     break
         if not found:
@@ -198,6 +214,21 @@ class Mapper:
             headers=record.headers,
             at=record.timestamp_ms or 0,
         )
+
+
+def _sign_in(event: Event, visitor: str | int | None, index: int) -> Out:
+    """Return the link that a sign-up with both ids is, at the next index of its record."""
+    if visitor is None or event.type != "customer_signed_up" or is_anonymous(event.customer):
+        return []
+    linked = msgspec.structs.replace(
+        event,
+        id=derived_event_id(event.id, LINKED),
+        type=LINKED,
+        customer=checked_visitor(visitor),
+        position=msgspec.structs.replace(event.position, index=index),
+        data={"known_id": event.customer},
+    )
+    return [linked]
 
 
 def fields_of(record: SourceRecord) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import msgspec
 
 from models.customer import CartItem
 from models.event_types import PAYLOADS, Payload
+from models.identity import ANONYMOUS, LINKED, is_anonymous
 from models.ids import CUSTOMER_ID_BYTES_MAX
 from models.mapping import MappingSpec
 from models.money import exponent, to_minor
@@ -32,6 +33,13 @@ DECLARED: dict[str, Any] = {
 }  # fmt: skip
 MONEY_FIELDS = ("price", "total", "amount")
 TIME_FIELDS = ("due_on", "expected_at", "until")
+# What every record says: whom it is about, by the store's id or before a sign-in by a cookie's or a device's, and when.
+WHO_AND_WHEN: list[Any] = [
+    ("customer", str | int | None, None),
+    ("anonymous_id", str | int | None, None),
+    ("occurred_at", Moment),
+    ("id", str | int | None, None),
+]
 # An attribute is a value or a small list or object of values.
 ATTRIBUTE_DEPTH_MAX = 4
 
@@ -65,7 +73,7 @@ RAW_ITEM = _raw_item()
 
 def _raw_type(name: str, payload: type[Payload]) -> type[msgspec.Struct]:
     """Return the class that a source's record of a type is read into: amounts and times as sources write them."""
-    fields: list[Any] = [("customer", str | int), ("occurred_at", Moment), ("id", str | int | None, None)]
+    fields = list(WHO_AND_WHEN)
     for field in msgspec.structs.fields(payload):
         kind: Any = _bounded(field.name, field.type)
         if field.name in MONEY_FIELDS:
@@ -76,7 +84,9 @@ def _raw_type(name: str, payload: type[Payload]) -> type[msgspec.Struct]:
             kind = list[RAW_ITEM]  # type: ignore[valid-type]
         elif field.name.endswith("_id"):
             kind = str | int if field.required else str | int | None
-        if field.required:
+        if name == LINKED:
+            fields.append((field.name, kind | None, None))  # the customer of the record may be the one that is meant
+        elif field.required:
             fields.append((field.name, kind))
         elif field.default_factory is not msgspec.NODEFAULT:
             fields.append((field.name, kind, msgspec.field(default_factory=field.default_factory)))
@@ -88,7 +98,7 @@ def _raw_type(name: str, payload: type[Payload]) -> type[msgspec.Struct]:
 
 
 def _custom_type(name: str, declared: Mapping[str, str]) -> type[msgspec.Struct]:
-    fields: list[Any] = [("customer", str | int), ("occurred_at", Moment), ("id", str | int | None, None)]
+    fields = [one for one in WHO_AND_WHEN if one[0] not in declared]
     fields += [(field, DECLARED[kind] | None, None) for field, kind in declared.items()]
     return msgspec.defstruct(f"Raw_{name}", fields, tag_field="type", tag=name, kw_only=True, omit_defaults=True)
 
@@ -139,7 +149,7 @@ class Validator:
     def _finish(self, raw: Any) -> tuple[str, str | None, str, int, dict[str, Any]]:
         data: dict[str, Any] = msgspec.to_builtins(raw)
         kind = data.pop("type")
-        customer = checked_customer(data.pop("customer"))
+        customer = _linked(data) if kind == LINKED else _who(data)
         occurred_at = to_ms(data.pop("occurred_at"))
         source_id = data.pop("id", None)
         self._units(data, kind)
@@ -181,6 +191,35 @@ class Validator:
             _check_attribute(value, f"$.attributes.{name}", ATTRIBUTE_DEPTH_MAX)
 
 
+def _who(data: dict[str, Any]) -> str:
+    """Return whom a record is about; an anonymous id counts where there is no customer, else it stays beside."""
+    customer = data.pop("customer", None)
+    if customer is not None:
+        return checked_customer(customer)
+    visitor = data.pop("anonymous_id", None)
+    if visitor is None:
+        raise Fault("Object missing required field `customer`", "$")
+    return checked_visitor(visitor)
+
+
+def _linked(data: dict[str, Any]) -> str:
+    """Return the visitor who signed in: `known_id` says as whom, else the record's customer beside an anonymous id."""
+    if data.get("known_id") is None and data.get("anonymous_id") is not None and data.get("customer") is not None:
+        data["known_id"] = data.pop("customer")
+    if data.get("known_id") is None:
+        raise Fault("Object missing required field `known_id`", "$")
+    data["known_id"] = checked_customer(data["known_id"], "$.known_id")
+    customer = _who(data)
+    data.pop("anonymous_id", None)
+    return customer
+
+
+def checked_visitor(value: str | int) -> str:
+    """Return an anonymous id as the customer id that stands for it; Fault as for any customer id."""
+    said = str(value)
+    return checked_customer(said if not said or is_anonymous(said) else ANONYMOUS + said, "$.anonymous_id")
+
+
 def _check_attribute(value: Any, path: str, depth: int) -> None:
     """Refuse what a state cannot keep: whole numbers beyond 64 bits, and nests of lists and objects."""
     if isinstance(value, int) and abs(value) >= 2**63:
@@ -206,15 +245,15 @@ def _fault_of(error: Exception) -> Fault:
     return Fault(f"not JSON: {reason}")
 
 
-def checked_customer(value: str | int) -> str:
+def checked_customer(value: str | int, path: str = "$.customer") -> str:
     """Return a customer id as text; Fault where it is empty, too long, or has control characters."""
     customer = str(value)
     if not customer:
-        raise Fault("no customer", "$.customer")
+        raise Fault("no customer", path)
     if len(customer) > CUSTOMER_ID_BYTES_MAX or len(customer.encode()) > CUSTOMER_ID_BYTES_MAX:
-        raise Fault(f"a customer id of over {CUSTOMER_ID_BYTES_MAX} bytes", "$.customer")
+        raise Fault(f"a customer id of over {CUSTOMER_ID_BYTES_MAX} bytes", path)
     if not customer.isprintable():
-        raise Fault("a customer id with control characters", "$.customer")
+        raise Fault("a customer id with control characters", path)
     return customer
 
 

@@ -7,6 +7,7 @@ so that every tick says the same whether a source is one file or eight partition
 """
 
 import heapq
+from collections.abc import Callable
 
 import msgspec
 
@@ -52,15 +53,26 @@ class Slice(msgspec.Struct, kw_only=True):
     dead_letters: list[DeadLetter] = []
     done: bool = False
     records: int = 0
+    ended: bool = False  # an event came that is to be worked on before the next record
 
 
 class RecordsIngest:
-    """Merges inputs and turns them into journal entries, some records at a time."""
+    """Merges inputs and turns them into journal entries, some records at a time.
 
-    def __init__(self, inputs: list[Input], partitions: int, state: IngestState):
+    `ends` says of an event whether a slice ends behind it (behind its record, or its lines).
+    """
+
+    def __init__(
+        self,
+        inputs: list[Input],
+        partitions: int,
+        state: IngestState,
+        ends: Callable[[Event], bool] = lambda _: False,
+    ):
         self.inputs = inputs
         self.partitions = partitions
         self.state = state
+        self.ends = ends
         for one in inputs:
             state.positions.setdefault(one.key, SourcePosition())
         self._heap: list[tuple[int, int, int, Unit]] = []
@@ -91,7 +103,7 @@ class RecordsIngest:
         The last lines of a group may bring it beyond `records_max`: the cut depends on the records alone.
         """
         out = Slice(entries=[[] for _ in range(self.partitions)])
-        while self._heap and not self._starved and out.records < records_max:
+        while self._heap and not self._starved and out.records < records_max and not out.ended:
             at, index, _, unit = self._heap[0]
             if until_ms is not None and at >= until_ms:
                 break
@@ -129,6 +141,7 @@ class RecordsIngest:
             partition = partition_of(one.customer, self.partitions)
             self._tick(out, partition, one.arrived_at)
             out.entries[partition].append(one)
+            out.ended = out.ended or self.ends(one)
             self.state.events += 1
             self.state.since_tick[partition] = self.state.since_tick.get(partition, 0) + 1
 

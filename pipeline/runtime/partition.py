@@ -105,7 +105,7 @@ class PartitionRuntime:
             raise RunError("the journal has events before any plan: activate a plan first")
         if not self.records_clock and event.arrived_at > appended_at:
             event = replace(event, arrived_at=appended_at)
-        silent = self.table.is_joining(event.position)
+        silent = event.silent or self.table.is_joining(event.position)
         try:
             found = self._step(event, self._plan, silent)
         except Exception as error:  # noqa: BLE001 - whatever a step raises is that event's fault alone: a dead letter

@@ -79,7 +79,18 @@ def customer_view(customer: Customer) -> dict[str, Any]:
         "interests": {"categories": cold.categories, "brands": cold.brands, "products": cold.products},
         "enrolments": [_enrolment_view(one) for one in customer.enrolments],
         "timers": _timers(customer),
+        **_identity_view(customer),
     }
+
+
+def _identity_view(customer: Customer) -> dict[str, Any]:
+    """Return whose alias a visitor is, or which visitors a customer was; nothing where there is nothing to say."""
+    identity = customer.identity
+    if identity is None:
+        return {}
+    if not identity.alias_of:
+        return {"aliases": list(identity.aliases)}
+    return {"alias_of": identity.alias_of, "linked_at": iso(identity.linked_at), "shared_at": iso(identity.shared_at)}
 
 
 def _timers(customer: Customer) -> list[dict[str, Any]]:
