@@ -70,6 +70,7 @@ class Cold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     bought: tuple[str, ...] = ()
     channels: dict[str, int] = {}
     devices: dict[str, int] = {}
+    hours: dict[str, tuple[int, ...]] = {}  # channel -> opens and clicks in each of the 24 hours of the local day
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

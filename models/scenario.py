@@ -9,6 +9,11 @@ StepName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 EventName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 Text = Annotated[str, Field(min_length=1, max_length=4000)]
 Span = Annotated[str, Field(pattern=r"^(\d+(ms|[smhdw]))+$")]
+Offset = Annotated[str, Field(pattern=r"^[+-]?(\d+(ms|[smhdw]))+$")]
+TimeOfDay = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+Share = Annotated[str, Field(pattern=r"^\d{1,3}(\.\d{1,2})?%$")]
+IfPast = Literal["go_on", "skip_next", "exit"]
 Channel = Literal["email", "sms", "push", "web", "webhook"]
 Purpose = Literal["marketing", "transactional", "internal"]
 
@@ -76,6 +81,48 @@ class WaitStep(Written):
     at_most: Span | None = None
 
 
+class BestHourSpec(Written):
+    """The hour at which the customer opens and clicks most on a channel."""
+
+    of: Channel
+    within: Span = "24h"
+
+
+class UntilSpec(Written):
+    """A moment of the customer's local time: of the week, of a day, or the best hour."""
+
+    time: TimeOfDay | None = None
+    weekday: list[Weekday] = []
+    day: Text | None = None
+    offset: Offset | None = None
+    best_hour: BestHourSpec | None = None
+    if_past: IfPast | None = None
+
+    @field_validator("weekday", mode="before")
+    @classmethod
+    def _one_or_more(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "UntilSpec":
+        if self.best_hour is not None and (self.time or self.day or self.weekday):
+            raise ValueError("`best_hour` stands alone: it has no `time`, `day` or `weekday`")
+        if self.best_hour is None and self.time is None and self.day is None:
+            raise ValueError("`until` has a `time`, a `day` or a `best_hour`")
+        if self.offset is not None and self.day is None:
+            raise ValueError("`offset` belongs to `day`")
+        if self.weekday and self.time is None:
+            raise ValueError("`weekday` needs a `time`")
+        return self
+
+
+class UntilStep(Written):
+    """Wait until a moment of the customer's local time."""
+
+    until: UntilSpec
+    if_past: IfPast | None = None
+
+
 class AlternativeSpec(Written):
     """One thing to wait for, and the steps that follow it."""
 
@@ -111,6 +158,7 @@ class SendStep(Written):
     template: str | None = None
     data: dict[str, Text] = Field(default={}, alias="with")
     purpose: Purpose | None = None
+    require: list[Literal["in_stock"]] = []
     valid_for: Span = "24h"
     if_capped: Literal["skip", "exit", "wait"] = "skip"
     repeat_unknown: bool = False
@@ -146,7 +194,7 @@ class PathSpec(Written):
     """One path of a split."""
 
     name: StepName
-    share: Annotated[str, Field(pattern=r"^\d{1,3}(\.\d{1,2})?%$")]
+    share: Share
     then: list["Step"] = []
 
 
@@ -157,13 +205,19 @@ class SplitStep(Written):
     paths: list[PathSpec] = Field(min_length=2)
 
 
+class StartStep(Written):
+    """Enrol in another scenario too, by the same entry, and go on."""
+
+    start: Name
+
+
 class ExitStep(Written):
     """End the enrolment here."""
 
     exit: Text
 
 
-STEP_KINDS = ("wait", "wait_for", "send", "branch", "split", "exit")
+STEP_KINDS = ("wait", "until", "wait_for", "send", "branch", "split", "start", "exit")
 
 
 def _kind(step: Any) -> str | None:
@@ -173,15 +227,17 @@ def _kind(step: Any) -> str | None:
 
 Step = Annotated[
     Annotated[WaitStep, Tag("wait")]
+    | Annotated[UntilStep, Tag("until")]
     | Annotated[WaitForStep, Tag("wait_for")]
     | Annotated[SendStep, Tag("send")]
     | Annotated[BranchStep, Tag("branch")]
     | Annotated[SplitStep, Tag("split")]
+    | Annotated[StartStep, Tag("start")]
     | Annotated[ExitStep, Tag("exit")],
     Discriminator(
         _kind,
         custom_error_type="unknown_step",
-        custom_error_message="a step is one of wait, wait_for, send, branch, split, exit",
+        custom_error_message=f"a step is one of {', '.join(STEP_KINDS)}",
     ),
 ]
 
@@ -196,6 +252,7 @@ class ScenarioSpec(Written):
     priority: Annotated[int, Field(ge=0, le=100)] = 50
     enter: list[EnterSpec] = Field(min_length=1)
     limit: LimitSpec | None = None
+    holdout: Share | None = None
     exit: list[ExitSpec] = []
     goal: GoalSpec | None = None
     on_change: Literal["pin"] = "pin"

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, field_validator
 
 from models.collecting import CollectorSpec
-from models.scenario import Channel, Purpose, Span, Written
+from models.scenario import Channel, Purpose, Share, Span, TimeOfDay, Written
 from models.senders import SendersSpec
 
 FieldType = Literal["string", "int", "number", "bool", "money", "time", "date"]
@@ -51,13 +51,21 @@ class CapSpec(Written):
 class HoldoutSpec(Written):
     """The share of customers who get no marketing, to compare with."""
 
-    share: Annotated[str, Field(pattern=r"^\d{1,3}(\.\d{1,2})?%$")] = "0%"
+    share: Share = "0%"
     salt: str = ""
 
     @field_validator("salt", mode="before")
     @classmethod
     def _text(cls, value: Any) -> str:
         return str(value)
+
+
+class QuietHoursSpec(Written):
+    """When marketing waits, by the customer's clock; no channel named means all."""
+
+    begin: TimeOfDay = Field(alias="from")
+    end: TimeOfDay = Field(alias="to")
+    channels: list[Channel] = []
 
 
 class SettingsSpec(Written):
@@ -71,6 +79,7 @@ class SettingsSpec(Written):
     lateness_limit: Span = "1h"
     caps: list[CapSpec] = []
     holdout: HoldoutSpec = HoldoutSpec()
+    quiet_hours: QuietHoursSpec | None = None
     attributes: dict[str, FieldType] = {}
     events: dict[str, dict[str, FieldType]] = {}
     senders: SendersSpec = SendersSpec()

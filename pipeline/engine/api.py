@@ -19,8 +19,9 @@ So events that are read early or late by each other give the same messages, as f
     memory          memory, bounds                     what is kept to look back at, and how much of it
     enrolments      entering, exits, ending, settling  how they begin, end, close; goals, cancels, receipts
                     withdrawing                        what a withdrawn consent takes back
-    program         steps, waits, sending, caps        what an enrolment does; the checks of a send
-    time, chance    timers, chances                    the order of what is due; shares by hash
+    program         steps, waits, until, sending,      what an enrolment does; the checks of a send
+                    caps, quiet
+    time, chance    timers, local_time, chances        the order of what is due; zones; shares by hash
     identity        identity, merging                  visitors who sign in: aliases, forwards, what they held
     frame           plan, env, work, transition        what comes in, what expressions see, what goes out
 """
@@ -44,6 +45,7 @@ from pipeline.engine import (
     profile,
     settling,
     timers,
+    until,
     waits,
     withdrawing,
 )
@@ -160,6 +162,8 @@ def _event(work: Work, event: Event) -> None:
     work.profile = profile.update(work.profile, event, settings)
     consents = work.cold.consents
     work.cold = interests.update(person.update(work.cold, event), event)
+    if work.plan.best_hours:
+        work.cold = until.count_hour(work.cold, event, work.plan.best_hours, settings)
     if work.enrolments and work.cold.consents is not consents:
         withdrawing.take_back(work, event)
     view = {**event.data, "id": event.id, "type": kind, "at": event.at}

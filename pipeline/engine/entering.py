@@ -5,12 +5,12 @@ from msgspec.structs import replace
 from models.customer import Enrolment, Entry, Sent
 from models.ids import enrolment_id
 from pipeline.engine.bounds import bounded
-from pipeline.engine.chances import is_held_out
+from pipeline.engine.chances import sits_out
 from pipeline.engine.ending import end
 from pipeline.engine.env import Env, Missing
 from pipeline.engine.exits import exit_condition, goal_of_memory, holds, overtaken_by
-from pipeline.engine.plan import Again, Enter, Scenario
-from pipeline.engine.work import Happening, Work
+from pipeline.engine.plan import START, Again, Enter, Scenario
+from pipeline.engine.work import Happening, Work, entry_view
 
 OPEN_OF_A_SCENARIO = 16
 ENROLMENTS_MAX = 64
@@ -73,9 +73,30 @@ def enter_by_name(work: Work, name: str, entry: Entry, key: str, sent: tuple[Sen
     for scenario in work.plan.scenarios:
         if scenario.name == name:
             for enter in scenario.entries:
-                if enter.on == entry.type and enter.name == entry.name:
+                if enter.on in {entry.type, START} and enter.name == entry.name:
                     _enter(work, scenario, enter, entry, key, sent)
                     return
+
+
+def start(work: Work, by: Enrolment, name: str) -> None:
+    """Enrol in another scenario of the live plan too, by the entry of an enrolment, as of where its clock stands."""
+    found = [(one, enter) for one in work.plan.scenarios if one.name == name for enter in one.entries]
+    ways = [(one, enter) for one, enter in found if enter.on == START]
+    if not ways:
+        work.decide("not_entered", "no_such_scenario", by, step=name)
+    for scenario, enter in ways:
+        # Its exits, goal and waits count from the start: what came before it was the starting scenario's to judge.
+        entry = replace(by.entry, at=by.clock, name=enter.name)
+        env = work.env(by, entry_view(by))
+        if not holds(enter.when, env) or (enter.unless is not None and not _fails(enter, env)):
+            continue
+        try:
+            key = "" if enter.per is None else bounded(str(enter.per.call(env)))
+        except Missing:
+            work.decide("failed", "per has no value", scenario=name, event=entry.event)
+            continue
+        _enter(work, scenario, enter, entry, key)
+        return
 
 
 def _inside(work: Work, scenario: Scenario, key: str) -> Enrolment | None:
@@ -101,7 +122,7 @@ def _enter(work: Work, scenario: Scenario, enter: Enter, entry: Entry, key: str,
         clock=entry.at,
         sent=sent,
         key=key,
-        held_out=is_held_out(work.plan, work.id, scenario.purpose),
+        held_out=sits_out(work.plan, work.id, scenario),
     )
     refused = _refusal(work, scenario, enter.again, enrolment)
     if refused is not None:

@@ -12,6 +12,8 @@ from pipeline.engine.env import Expr
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
+# The way in of a scenario that others start: no event brings it.
+START = "start"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,26 @@ class Wait:
     next: int
     restart_on: str | None = None
     at_most_ms: int | None = None
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Until:
+    """Wait until a moment of the customer's local time: of a day (with an offset), of the week, or the best hour.
+
+    `time_ms` counts from midnight by the clock on the wall, weekdays from 0 (Monday). A day's moment that is already
+    past follows `if_past`: go_on, skip_next (go on at `skip`) or exit. The best hour is looked for in `within_ms`.
+    """
+
+    next: int
+    skip: int
+    if_past: str = "go_on"
+    time_ms: int | None = None
+    weekdays: tuple[int, ...] = ()
+    day: Expr | None = None
+    offset_ms: int = 0
+    best_of: str | None = None
+    within_ms: int = DAY_MS
     label: str = ""
 
 
@@ -85,6 +107,14 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True)
+class Start:
+    """Enrol in another scenario too, by the same entry, and go on."""
+
+    scenario: str
+    next: int
+
+
+@dataclass(frozen=True, slots=True)
 class Exit:
     """End the enrolment here with a reason."""
 
@@ -96,7 +126,7 @@ class Done:
     """The last step is done."""
 
 
-Op = Wait | WaitFor | Send | Branch | Split | Exit | Done
+Op = Wait | Until | WaitFor | Send | Branch | Split | Start | Exit | Done
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +213,16 @@ class Scenario:
     event_fields: tuple[tuple[str, tuple[str, ...]], ...] = ()  # event type -> fields that exits, goals, waits name
     title: str = ""
     template_version: str = ""
+    holdout_share: int = 0  # its own, in 1/10000
+
+
+@dataclass(frozen=True, slots=True)
+class QuietHours:
+    """From one time of day to another (ms after midnight, local; over midnight too); no channel means all."""
+
+    from_ms: int
+    to_ms: int
+    channels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +241,7 @@ class Settings:
     caps: tuple[Cap, ...] = ()
     holdout_share: int = 0  # in 1/10000
     holdout_salt: str = ""
+    quiet: QuietHours | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +264,7 @@ class Plan:
     remembered: dict[str, tuple[str, ...]] = field(default_factory=dict)
     entries_by_event: dict[str, tuple[tuple[Scenario, Enter], ...]] = field(default_factory=dict)
     versions: dict[tuple[str, str], Scenario] = field(default_factory=dict)
+    best_hours: tuple[str, ...] = ()  # channels whose opens and clicks are counted by hour
     places_ms: int = 0  # the longest window of any cap or limit: places older than this are forgotten
 
 
@@ -245,10 +287,13 @@ def make_plan(
     remembered: dict[str, tuple[str, ...]] = {}
     for scenario in live:
         for enter in scenario.entries:
+            if enter.on == START:
+                continue
             entries.setdefault(enter.on, []).append((scenario, enter))
     for scenario in versions.values():
         for kind, fields in scenario.event_fields:
             remembered[kind] = tuple(sorted({*remembered.get(kind, ()), *fields}))
+    hours = [op.best_of for one in versions.values() for op in one.program if isinstance(op, Until) and op.best_of]
     windows = [cap.per_ms for cap in settings.caps]
     windows += [scenario.limit.per_ms for scenario in versions.values() if scenario.limit]
     return Plan(
@@ -262,5 +307,6 @@ def make_plan(
         remembered=remembered,
         entries_by_event={kind: tuple(found) for kind, found in entries.items()},
         versions=versions,
+        best_hours=tuple(sorted(dict.fromkeys(hours))),
         places_ms=max(windows, default=0),
     )

@@ -1,7 +1,8 @@
 """The checks of a send, in their order, and the command that it emits.
 
-SEND_CHECKS: paused, before activation, held out, address and consent (they pick the channel), limit and caps. The
-first obstacle is the reason of the decision; a send that is passed over goes on to the next step.
+SEND_CHECKS: paused, before activation, held out, address and consent (they pick the channel), quiet hours (the send
+waits until they end, then all checks come again), limit and caps. The first obstacle is the reason of the decision; a
+send that is passed over goes on to the next step.
 
 `due_at` and `valid_until` count from the enrolment's clock at the step, not from `now`: reading something else early
 moves no deadline, and a command that was emitted late is not valid for longer.
@@ -20,6 +21,7 @@ from pipeline.engine.ending import end
 from pipeline.engine.env import Missing
 from pipeline.engine.person import address_of, consents_to, text_of
 from pipeline.engine.plan import Scenario, Send
+from pipeline.engine.quiet import quiet_until
 from pipeline.engine.work import Work
 
 
@@ -34,12 +36,17 @@ def send(work: Work, scenario: Scenario, enrolment: Enrolment, op: Send) -> None
     if enrolment.clock < work.plan.activated.get(scenario.name, 0):
         _pass_over(work, enrolment, op, "before_activation")
         return
-    if is_held_out(work.plan, work.id, op.purpose):
+    if enrolment.held_out or is_held_out(work.plan, work.id, op.purpose):
         _pass_over(work, enrolment, op, "held_out")
         return
     channel, refused = _channel(work, op)
     if channel is None:
         _pass_over(work, enrolment, op, refused)
+        return
+    quiet = quiet_until(work, op, channel, enrolment.clock)
+    if quiet is not None:
+        work.decide("waiting", "quiet_hours", enrolment, step=op.name)
+        work.put(replace(enrolment, waiting=Waiting(since=enrolment.clock, due=quiet)))
         return
     over = full(work, scenario, op, channel)
     if over is not None:

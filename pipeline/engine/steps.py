@@ -5,9 +5,11 @@ from msgspec.structs import replace
 from models.customer import Enrolment, Waiting
 from pipeline.engine.chances import path_of
 from pipeline.engine.ending import end
+from pipeline.engine.entering import start
 from pipeline.engine.env import Missing
-from pipeline.engine.plan import Branch, Done, Exit, Scenario, Send, Split, Wait, WaitFor
+from pipeline.engine.plan import Branch, Done, Exit, Scenario, Send, Split, Start, Until, Wait, WaitFor
 from pipeline.engine.sending import send
+from pipeline.engine.until import begin_until
 from pipeline.engine.waits import begin_wait, begin_wait_for
 from pipeline.engine.work import Work
 
@@ -45,6 +47,8 @@ def _do(work: Work, scenario: Scenario, enrolment: Enrolment) -> None:
     match op:
         case Wait():
             begin_wait(work, enrolment, op)
+        case Until():
+            begin_until(work, enrolment, op)
         case WaitFor():
             begin_wait_for(work, enrolment, op)
         case Send():
@@ -53,6 +57,9 @@ def _do(work: Work, scenario: Scenario, enrolment: Enrolment) -> None:
             _branch(work, enrolment, op)
         case Split():
             _split(work, enrolment, op)
+        case Start():
+            work.put(replace(enrolment, at_step=op.next))
+            start(work, enrolment, op.scenario)
         case Exit():
             # The scenario's own end, as the last step is: what is out may arrive.
             end(work, enrolment, enrolment.clock, "exited", op.reason, cancel=False)

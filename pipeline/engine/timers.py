@@ -7,8 +7,9 @@ from pipeline.engine.ending import end, expire
 from pipeline.engine.entering import admit
 from pipeline.engine.exits import exit_condition
 from pipeline.engine.identity import forgotten_at
-from pipeline.engine.plan import Scenario, Send, Wait, WaitFor
+from pipeline.engine.plan import Scenario, Send, Until, Wait, WaitFor
 from pipeline.engine.steps import run
+from pipeline.engine.waits import time_out
 from pipeline.engine.work import Work
 
 # More due timers of one customer in one input than this is a circle in a program.
@@ -93,12 +94,12 @@ def _fire_one(work: Work, enrolment: Enrolment) -> None:
 def _go_on(work: Work, scenario: Scenario, enrolment: Enrolment, due: int) -> None:
     op = scenario.program[enrolment.at_step]
     match op:
-        case Wait():
+        case Wait() | Until():
             kept = replace(enrolment, waiting=None, clock=due, at_step=op.next)
         case WaitFor():
-            kept = replace(enrolment, waiting=None, clock=due, at_step=op.otherwise)
+            kept = time_out(work, enrolment, op, due)
         case Send():
-            # A capped send that waited: its window has passed one millisecond after the due time is.
+            # A send that waited for a place, or for the end of quiet hours: all its checks come again.
             kept = replace(enrolment, waiting=None, clock=due)
         case _:
             raise RuntimeError(f"{enrolment.id}: a timer at a step that does not wait")

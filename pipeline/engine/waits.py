@@ -79,6 +79,13 @@ def _look_at_conditions(work: Work, enrolment: Enrolment, op: WaitFor, at: int) 
             return
 
 
+def time_out(work: Work, enrolment: Enrolment, op: WaitFor, due: int) -> Enrolment:
+    """Return the enrolment after the wait's last moment: time alone may have made a condition true."""
+    env = work.env(enrolment)
+    held = (one.goto for one in op.alternatives if one.when is not None and one.when.holds(env))
+    return replace(enrolment, waiting=None, clock=due, at_step=next(held, op.otherwise))
+
+
 def _take(work: Work, enrolment: Enrolment, op: WaitFor, event: Remembered) -> bool:
     """Go on by the first alternative that this event satisfies; say whether there was one."""
     view = view_of(event)
@@ -123,6 +130,14 @@ def wake(work: Work, happening: Happening) -> None:
             if restarted is not enrolment:
                 work.put(restarted)
         elif isinstance(op, WaitFor):
-            event = as_remembered(work, happening)
-            if _counts(enrolment, op, event) and not _take(work, enrolment, op, event):
-                _look_at_conditions(work, enrolment, op, happening.at)
+            _wake_one(work, enrolment, op, happening)
+
+
+def _wake_one(work: Work, enrolment: Enrolment, op: WaitFor, happening: Happening) -> None:
+    """Go on by the event; else by a condition, which speaks of the state, whatever event brought it about."""
+    event = as_remembered(work, happening)
+    if _counts(enrolment, op, event) and _take(work, enrolment, op, event):
+        return
+    waiting = enrolment.waiting
+    if waiting is not None and happening.at <= waiting.due:
+        _look_at_conditions(work, enrolment, op, happening.at)

@@ -1,6 +1,7 @@
 """Plan sources to a compiled plan, or to every fault with its place."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -17,23 +18,40 @@ from models.scenario import (
     ScenarioSpec,
     SendStep,
     SplitStep,
+    StartStep,
+    UntilSpec,
+    UntilStep,
     WaitForStep,
     WaitStep,
 )
-from models.settings import CapSpec, HoldoutSpec, SettingsSpec, StoreSpec
-from pipeline.durations import parse_duration
-from pipeline.engine.plan import Again, Cap, Enter, ExitRule, Goal, Limit, Plan, Scenario, Settings, make_plan
+from models.settings import CapSpec, HoldoutSpec, QuietHoursSpec, SettingsSpec, StoreSpec
+from pipeline.durations import parse_duration, parse_share, parse_time_of_day
+from pipeline.engine.plan import (
+    START,
+    Again,
+    Cap,
+    Enter,
+    ExitRule,
+    Goal,
+    Limit,
+    Plan,
+    QuietHours,
+    Scenario,
+    Settings,
+    make_plan,
+)
 from pipeline.errors import PlanError, Problem
 from pipeline.scenario.flatten import Flattener
 from pipeline.scenario.reading import Reader
 from pipeline.scenario.sources import PlanSources
+from pipeline.scenario.starts import Starts
 from pipeline.yaml_places import Places, load_yaml, problems_of
 
 SETTINGS_FILE = "settings.yaml"
 SPECS = (
     ScenarioSpec, EnterSpec, ExitSpec, GoalSpec, LimitSpec, WaitStep, WaitForStep, AlternativeSpec, SendStep,
     SplitStep, PathSpec, SettingsSpec, StoreSpec, CapSpec, HoldoutSpec,
-    CollectorSpec,
+    CollectorSpec, QuietHoursSpec, UntilStep, UntilSpec, StartStep,
 )  # fmt: skip
 KNOWN_FIELDS = tuple(
     dict.fromkeys(field.alias or name for spec in SPECS for name, field in spec.model_fields.items())
@@ -50,21 +68,19 @@ def compile_plan(
 ) -> Plan:
     """Compile a plan; PlanError carries every fault of every file."""
     settings = read_settings(sources)
-    problems: list[Problem] = []
+    specs, problems = read_scenarios(sources)
+    starts = Starts({name: (spec, places) for name, (_, spec, places) in specs.items()})
+    problems += starts.problems()
     scenarios: dict[str, Scenario] = {}
-    for path in sorted(sources.files):
-        if not path.endswith("scenario.yaml"):
-            continue
+    for name, (path, spec, places) in specs.items():
         try:
-            one = compile_scenario(sources, path, settings)
+            scenarios[name] = compile_scenario(sources, path, spec, places, settings, starts)
         except PlanError as error:
             problems += error.problems
-            continue
-        if one.name in scenarios:
-            problems.append(Problem(path, 1, 1, f"a scenario {one.name!r} stands in another file too"))
-        scenarios[one.name] = one
     if problems:
         raise PlanError(problems)
+    for name in scenarios:
+        scenarios[name] = _handing_on(scenarios, name, starts)
     return make_plan(
         sources.hash,
         scenarios.values(),
@@ -118,9 +134,16 @@ def engine_settings(spec: SettingsSpec) -> Settings:
         require_address=spec.require_address,
         lateness_ms=parse_duration(spec.lateness_limit),
         caps=tuple(_cap(cap) for cap in spec.caps),
-        holdout_share=round(float(spec.holdout.share[:-1]) * 100),
+        holdout_share=parse_share(spec.holdout.share),
         holdout_salt=spec.holdout.salt,
+        quiet=_quiet(spec.quiet_hours),
     )
+
+
+def _quiet(spec: QuietHoursSpec | None) -> QuietHours | None:
+    if spec is None:
+        return None
+    return QuietHours(parse_time_of_day(spec.begin), parse_time_of_day(spec.end), tuple(spec.channels))
 
 
 def _cap(spec: CapSpec) -> Cap:
@@ -135,14 +158,38 @@ def _cap(spec: CapSpec) -> Cap:
     )
 
 
-def compile_scenario(sources: PlanSources, path: str, settings: SettingsSpec) -> Scenario:
+def read_scenarios(sources: PlanSources) -> tuple[dict[str, tuple[str, ScenarioSpec, Places]], list[Problem]]:
+    """Return the scenario files as written, by name with path and places, and every fault of their form."""
+    found: dict[str, tuple[str, ScenarioSpec, Places]] = {}
+    problems: list[Problem] = []
+    for path in sorted(one for one in sources.files if one.endswith("scenario.yaml")):
+        try:
+            data, places = load_yaml(sources.files[path], path)
+            spec = ScenarioSpec.model_validate(data)
+        except PlanError as error:
+            problems += error.problems
+            continue
+        except ValidationError as error:
+            problems += problems_of(error, places, KNOWN_FIELDS)
+            continue
+        if spec.scenario in found:
+            problems.append(Problem(path, 1, 1, f"a scenario {spec.scenario!r} stands in another file too"))
+        found[spec.scenario] = (path, spec, places)
+    return found, problems
+
+
+def _handing_on(scenarios: Mapping[str, Scenario], name: str, starts: Starts) -> Scenario:
+    """Return a scenario that keeps of its entry what the scenarios that it starts name too."""
+    fields = [field for other in starts.handed_on(name) for field in scenarios[other].entry_fields]
+    one = scenarios[name]
+    return replace(one, entry_fields=tuple(sorted({*one.entry_fields, *fields}))) if fields else one
+
+
+def compile_scenario(
+    sources: PlanSources, path: str, spec: ScenarioSpec, places: Places, settings: SettingsSpec, starts: Starts
+) -> Scenario:
     """Compile one scenario file; PlanError carries all its faults."""
-    data, places = load_yaml(sources.files[path], path)
-    try:
-        spec = ScenarioSpec.model_validate(data)
-    except ValidationError as error:
-        raise PlanError(problems_of(error, places, KNOWN_FIELDS)) from None
-    reader = Reader(settings, places, sources.files, [enter.on for enter in spec.enter])
+    reader = Reader(settings, places, sources.files, starts.entry_events(spec.scenario))
     entries = tuple(_enter(one, ("enter", index), reader) for index, one in enumerate(spec.enter))
     program = Flattener(spec, reader).run()
     exits = tuple(_exit(one, ("exit", index), reader) for index, one in enumerate(spec.exit))
@@ -164,6 +211,7 @@ def compile_scenario(sources: PlanSources, path: str, settings: SettingsSpec) ->
         entry_fields=tuple(sorted(reader.entry_fields)),
         event_fields=tuple((name, tuple(sorted(fields))) for name, fields in sorted(reader.event_fields.items())),
         title=spec.title,
+        holdout_share=parse_share(spec.holdout) if spec.holdout else 0,
     )
 
 
@@ -180,7 +228,7 @@ def _version(sources: PlanSources, path: str, name: str) -> str:
 
 
 def _enter(spec: EnterSpec, path: tuple[str | int, ...], reader: Reader) -> Enter:
-    if spec.on not in reader.types:
+    if spec.on not in reader.types and spec.on != START:
         reader.event_type(spec.on, (*path, "on"))
     again = (
         Again(spec.again) if isinstance(spec.again, str) else Again("after", parse_duration(spec.again.after))

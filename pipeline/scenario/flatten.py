@@ -1,7 +1,7 @@
 """A scenario's nested steps to a flat program: every op names the index that follows it."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 from models.scenario import (
     BranchStep,
@@ -9,15 +9,20 @@ from models.scenario import (
     ScenarioSpec,
     SendStep,
     SplitStep,
+    StartStep,
     Step,
+    UntilStep,
     WaitForStep,
     WaitStep,
+    Weekday,
 )
-from pipeline.durations import parse_duration
-from pipeline.engine.plan import Alternative, Branch, Done, Exit, Op, Send, Split, Wait, WaitFor
+from pipeline.durations import parse_duration, parse_offset, parse_share, parse_time_of_day
+from pipeline.engine.plan import Alternative, Branch, Done, Exit, Op, Send, Split, Start, Until, Wait, WaitFor
+from pipeline.scenario.expressions.compile import nearest
 from pipeline.scenario.reading import Reader
 
 SHARES = 10_000
+WEEKDAYS = get_args(Weekday)
 Path = tuple[str | int, ...]
 
 
@@ -29,6 +34,9 @@ class Flattener:
         self.reader = reader
         self.program: list[Op] = []
         self.names: dict[str, Path] = {}
+        self.sends: set[str] = set()
+        self.starts: list[tuple[str, Path]] = []
+        self._about: list[tuple[str, Path]] = []
 
     def run(self) -> tuple[Op, ...]:
         """Return the program; it begins at index 0."""
@@ -38,6 +46,9 @@ class Flattener:
         last = len(self.program) - 1
         turned = [_renumbered(op, last) for op in reversed(self.program)]
         assert first == last, "the first step was compiled last"
+        for name, path in self._about:
+            if name not in self.sends:
+                self.reader.fault(path, f"no send is named {name!r}{nearest(name, sorted(self.sends))}")
         return tuple(turned)
 
     def _add(self, op: Op) -> int:
@@ -45,8 +56,14 @@ class Flattener:
         return len(self.program) - 1
 
     def _steps(self, steps: Sequence[Step], path: Path, then: int) -> int:
+        after = then  # what follows the step that follows
         for index in range(len(steps) - 1, -1, -1):
-            then = self._step(steps[index], (*path, index), then)
+            step, at = steps[index], (*path, index)
+            if isinstance(step, UntilStep):
+                found = self._until(step, at, then, after, is_last=index == len(steps) - 1)
+            else:
+                found = self._step(step, at, then)
+            then, after = found, then
         return then
 
     def _step(self, step: Any, path: Path, then: int) -> int:
@@ -61,6 +78,9 @@ class Flattener:
                 return self._branch(step, path, then)
             case SplitStep():
                 return self._split(step, path, then)
+            case StartStep():
+                self.starts.append((step.start, (*path, "start")))
+                return self._add(Start(step.start, then))
             case ExitStep():
                 return self._add(Exit(step.exit))
         raise AssertionError(f"a step of an unknown kind at {path}")
@@ -71,6 +91,27 @@ class Flattener:
         at_most = parse_duration(step.at_most) if step.at_most else None
         return self._add(Wait(parse_duration(step.wait), then, step.restart_on, at_most, step.wait))
 
+    def _until(self, step: UntilStep, path: Path, then: int, after: int, *, is_last: bool) -> int:
+        said = step.until
+        if_past = step.if_past or said.if_past or "go_on"
+        if if_past == "skip_next" and is_last:
+            self.reader.fault(path, "`if_past: skip_next` leaves out the step that follows, and none does")
+        best = said.best_hour
+        return self._add(
+            Until(
+                next=then,
+                skip=after,
+                if_past=if_past,
+                time_ms=parse_time_of_day(said.time) if said.time else None,
+                weekdays=tuple(sorted(WEEKDAYS.index(day) for day in said.weekday)),
+                day=self.reader.value(said.day, (*path, "until", "day")) if said.day else None,
+                offset_ms=parse_offset(said.offset) if said.offset else 0,
+                best_of=best.of if best else None,
+                within_ms=parse_duration(best.within) if best else 0,
+                label=said.day or said.time or "best hour",
+            )
+        )
+
     def _wait_for(self, step: WaitForStep, path: Path, then: int) -> int:
         alternatives = []
         for index, one in enumerate(step.wait_for):
@@ -79,6 +120,8 @@ class Flattener:
                 self.reader.event_type(one.on, (*at, "on"))
             if one.keep_as is not None and one.on is not None:
                 self.reader.name_event(one.keep_as, one.on, (*at, "as"))
+            if one.of is not None:
+                self._about.append((one.of, (*at, "of")))
             alternatives.append(
                 Alternative(
                     goto=self._steps(one.then, (*at, "then"), then),
@@ -96,6 +139,7 @@ class Flattener:
 
     def _send(self, step: SendStep, path: Path, then: int) -> int:
         self._name(step.send, (*path, "send"))
+        self.sends.add(step.send)
         template = step.template or f"{self.spec.scenario}/{step.send}"
         channels = tuple(step.channels) or (step.channel or "email",)
         for channel in channels:
@@ -110,6 +154,7 @@ class Flattener:
                 next=then,
                 data=tuple((name, expression) for name, expression in data if expression is not None),
                 valid_for_ms=parse_duration(step.valid_for),
+                require=tuple(step.require),
                 if_capped=step.if_capped,
                 repeat_unknown=step.repeat_unknown,
             )
@@ -131,7 +176,7 @@ class Flattener:
         arms = []
         for index, one in enumerate(step.paths):
             goto = self._steps(one.then, (*path, "paths", index, "then"), then)
-            arms.append((one.name, round(float(one.share[:-1]) * 100), goto))
+            arms.append((one.name, parse_share(one.share), goto))
         if sum(share for _, share, _ in arms) != SHARES:
             self.reader.fault((*path, "paths"), "the shares do not sum to 100%")
         return self._add(Split(step.split, tuple(arms)))
@@ -146,8 +191,10 @@ def _renumbered(op: Op, last: int) -> Op:
     from dataclasses import replace
 
     match op:
-        case Wait() | Send():
+        case Wait() | Send() | Start():
             return replace(op, next=last - op.next)
+        case Until():
+            return replace(op, next=last - op.next, skip=last - op.skip)
         case WaitFor():
             ways = tuple(replace(one, goto=last - one.goto) for one in op.alternatives)
             return replace(op, alternatives=ways, otherwise=last - op.otherwise)

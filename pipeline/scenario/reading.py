@@ -7,6 +7,7 @@ from liquid import Environment
 
 from models.settings import SettingsSpec
 from pipeline.engine.env import Expr
+from pipeline.engine.plan import START
 from pipeline.errors import Problem
 from pipeline.scenario.expressions.compile import compile_expression, nearest
 from pipeline.scenario.expressions.parse import ExpressionError
@@ -72,6 +73,8 @@ class Reader:
         more = {**self.named, "entry": self.entry}
         if event is not None and event in self.types:
             more["event"] = self.types[event]
+        elif event == START:
+            more["event"] = self.entry  # the event at hand is that which began the scenario that starts this one
         try:
             compiled = compile_expression(text, scope_with(self.settings, self.roots, **more), condition=condition)
         except ExpressionError as error:
@@ -83,7 +86,7 @@ class Reader:
     def _note(self, compiled: Expr, event: str | None) -> None:
         for read in compiled.reads:
             root, _, name = read.partition(".")
-            if root == "entry":
+            if root == "entry" or (root == "event" and event == START):
                 self.entry_fields.add(name)
             elif root == "event" and event is not None:
                 self.event_fields.setdefault(event, set()).add(name)
