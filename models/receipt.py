@@ -10,7 +10,8 @@ STATES = ("intent", "held", "retry", *FINAL)
 class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One state (see STATES) of one command, at the sender's time `at` (UTC milliseconds; the mark under records).
 
-    `delivery_offset` is the command's offset on `delivery`, `position` (topic `receipts`) its own place.
+    `delivery_offset` is the command's offset on `delivery`, `position` (topic `receipts`) its own place. A
+    `permanent` rejection says that the address will take nothing later either.
     """
 
     command: str
@@ -27,3 +28,4 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     delivery_offset: int = 0
     template_version: str = ""
     depth: int = 0
+    permanent: bool = False

@@ -36,6 +36,8 @@ class Smtp:
 
     name = "smtp"
     idempotent = False
+    key_holds_ms = 0
+    rate: float | None = None
     needs_address = True
 
     def __init__(self, url: str, *, starttls: bool = False, at_once: int = CONNECTIONS, timeout_s: float = TIMEOUT_S):

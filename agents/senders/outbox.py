@@ -13,6 +13,8 @@ class Outbox:
 
     name = "outbox"
     idempotent = True
+    key_holds_ms = 0
+    rate: float | None = None
     needs_address = False
     at_once = 1
 

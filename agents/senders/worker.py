@@ -23,6 +23,7 @@ from models.receipt import Receipt
 from models.topics import Topics
 from pipeline.errors import ParcoursError, UsageError
 from pipeline.sending.breaker import Breaker
+from pipeline.sending.bucket import Bucket
 from pipeline.sending.clock import SystemClock
 from pipeline.sending.lane import SenderLane
 from pipeline.sending.outcome import Provider
@@ -70,6 +71,7 @@ class SenderWorker:
         self._shelf = PlanShelf(options.bootstrap, options.topics)
         self._stage = SenderStage(options.channel, options.provider, self._shelf.renderer, options.suppressions)
         self._breaker = Breaker()
+        self._bucket = Bucket(options.provider.rate)
         self._slots = asyncio.Semaphore(options.provider.at_once)
         self._owned: set[int] = set()
         self._tasks: dict[int, asyncio.Task[None]] = {}
@@ -171,6 +173,7 @@ class SenderWorker:
                 SystemClock(),
                 progress,
                 breaker=self._breaker,
+                bucket=self._bucket,
                 slots=self._slots,
                 switches=options.switches,
             )

@@ -17,6 +17,7 @@ from rocksdict import WriteBatch
 from models.command import Cancel, Command, DeliveryRecord
 from models.receipt import FINAL, Receipt
 from pipeline.runtime.folder import Folder, meta_key, stream_key
+from pipeline.sending.clock import SystemClock
 from pipeline.sending.stage import ROUND_MAX, Queued, Ready, SenderStage
 
 # How soon a stop is heard while a provider's time to retry is awaited.
@@ -30,13 +31,15 @@ class SenderState(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Where the sender stands on `delivery`.
 
     Every command before `next` has ended. The round in hand goes up to `upto`; of it `done` have ended, `open` have an
-    intent and no outcome, and `put_off` have an intent and were not sent: a stop came before.
+    intent and no outcome since `opened_at` (UTC ms of the wall clock), and `put_off` have an intent and were not sent:
+    a stop came before.
     """
 
     next: int = 0
     upto: int = 0
     done: list[int] = []
     open: list[int] = []
+    opened_at: int = 0
     put_off: list[int] = []
 
 
@@ -50,6 +53,7 @@ class EmbeddedSender:
         self.folder = folder
         self.stages = stages
         self.stopping = stopping
+        self.clock = SystemClock()
         raw = folder.get("sender")
         self.state = _state.decode(raw) if raw else SenderState()
         self._receipts_end = folder.end("receipts")
@@ -107,10 +111,11 @@ class EmbeddedSender:
         # From here on a crash leaves open whether those were called that a stop had put off.
         news = bool(ended or intents or state.put_off)
         state.open, state.put_off = [one.queued.offset for one in ready], []
+        state.opened_at = self.clock.now() if ready else 0
         if news:
             self._commit([*ended, *intents])
         outcomes = self._runner.run(self._calls(ready)) if ready else []
-        state.open = []
+        state.open, state.opened_at = [], 0
         if len(outcomes) == len(ready):
             state.next, state.done = state.upto, []
         else:
@@ -126,7 +131,8 @@ class EmbeddedSender:
         if queued.command.channel not in self.stages:
             return stage.receipt(queued, "rejected", now, f"no sender for {queued.command.channel}")
         if queued.offset in self.state.open:
-            after = stage.after_crash(queued, now)
+            queued.unsure_since = self.state.opened_at or 1
+            after = stage.after_crash(queued, now, self.clock.now())
             if after is not None:
                 return after
         done = stage.check(queued, now, self._cancels, behind_ms=0)
@@ -147,7 +153,7 @@ class EmbeddedSender:
         """Call until there is an end: a history waits for its provider, by the wall clock. None where a stop came."""
         stage = self._stage(ready.queued)
         while not self.stopping():
-            done = await stage.call(ready, ready.checked_at)
+            done = await stage.call(ready, ready.checked_at, self.clock.now())
             if done.state in FINAL:
                 return done
             await self._until_retry((ready.queued.not_before - ready.checked_at) / 1000)

@@ -19,6 +19,7 @@ import msgspec
 from models.command import Command, Mark, Release
 from models.receipt import FINAL, Receipt
 from pipeline.sending.breaker import Breaker
+from pipeline.sending.bucket import Bucket
 from pipeline.sending.progress import SenderProgress
 from pipeline.sending.protocol import Delivered, DeliveryLog, SenderClock, Switches
 from pipeline.sending.render import RenderError
@@ -47,7 +48,7 @@ class Checked:
 class SenderLane:
     """Drives a stage over one partition; everything outside comes through protocols.
 
-    `slots` bounds the calls at once over all lanes of a provider; `breaker` is theirs in common too.
+    `slots` bounds the calls at once over all lanes of a provider; `breaker` and `bucket` are theirs in common too.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class SenderLane:
         progress: SenderProgress,
         *,
         breaker: Breaker | None = None,
+        bucket: Bucket | None = None,
         slots: asyncio.Semaphore | None = None,
         switches: Switches | None = None,
         kept_max: int = KEPT_MAX,
@@ -66,6 +68,7 @@ class SenderLane:
         self.log = log
         self.clock = clock
         self.breaker = breaker or Breaker()
+        self.bucket = bucket or Bucket(stage.provider.rate)
         self.slots = slots or asyncio.Semaphore(stage.provider.at_once)
         self.switches = switches
         self.held = 0
@@ -75,6 +78,7 @@ class SenderLane:
         self._dropped = dict(progress.dropped)
         self._records_clock = progress.records_clock
         self._open = set(progress.open)
+        self._opened_at = progress.opened_at
         self._applied_until: int | None = None
         self._cancels: tuple[dict[str, int], dict[str, int]] = ({}, {})
         self._turned_at = clock.ticks()
@@ -104,6 +108,7 @@ class SenderLane:
             return False
         called = {one.queued.offset for one in checked.ready}
         self._open |= called
+        self._opened_at = self.clock.now()
         intents = [self.stage.receipt(one.queued, "intent", one.checked_at) for one in checked.ready]
         await self._commit([*checked.receipts, *intents])
         if checked.ready:
@@ -163,7 +168,7 @@ class SenderLane:
         found = Checked()
         if look:
             self._look_at = ticks + LOOK_MS
-        room = self.breaker.room(ticks, ROUND_MAX)
+        room = min(self.breaker.room(ticks, ROUND_MAX), self.bucket.room(ticks, ROUND_MAX))
         behind_ms = 0 if self._records_clock else now - (self._applied_until or 0)
         for queued in self._waiting.ordered():
             if len(found.ready) >= ROUND_MAX or len(found.receipts) >= ENDED_MAX:
@@ -176,6 +181,7 @@ class SenderLane:
             left = 0 if put_off else room - len(found.ready)
             self._check_one(queued, self._now(queued, now), why, left, found)
         self.held = found.held
+        self.bucket.spend(len(found.ready))
         return found
 
     def _why_held(self, queued: Queued, behind_ms: int) -> str:
@@ -189,13 +195,9 @@ class SenderLane:
         return ""
 
     def _check_one(self, queued: Queued, now: int, why: str, room: int, found: Checked) -> None:
-        was_open = queued.offset in self._open
-        ended = self.stage.after_crash(queued, now) if was_open else None
+        ended = self.stage.after_crash(queued, now, self.clock.now()) if queued.unsure_since else None
         ended = ended or self._end_of(queued, now)
         if ended is not None:
-            if was_open and ended.state != "unknown":
-                # It may have gone out before the stop: that is all that can be said.
-                ended = self.stage.receipt(queued, "unknown", now, f"stopped in the call, then {ended.reason}")
             found.receipts.append(ended)
         elif why:
             found.held += 1
@@ -207,7 +209,7 @@ class SenderLane:
 
     def _end_of(self, queued: Queued, now: int) -> Receipt | None:
         if queued.offset < self._dropped.get(queued.command.scenario, -1):
-            return self.stage.receipt(queued, "cancelled", now, "cancelled by an operator")
+            return self.stage.end(queued, "cancelled", now, "cancelled by an operator")
         young, old = self._cancels
         return self.stage.end_of(queued, now, young if queued.command.id in young else old)
 
@@ -216,7 +218,7 @@ class SenderLane:
             found.ready.append(self.stage.prepare(queued, now))
         except RenderError as error:
             self._tallies.count(queued.command, failed=True)
-            found.receipts.append(self.stage.receipt(queued, "rejected", now, f"template: {error}"))
+            found.receipts.append(self.stage.end(queued, "rejected", now, f"template: {error}"))
 
     async def _call(self, ready: Ready, checked: int) -> Receipt:
         """Call the provider, if the check at `checked` (ticks) is fresh enough when it is this one's turn."""
@@ -229,7 +231,7 @@ class SenderLane:
             message = replace(ready.message, call_by=checked + CALL_WITHIN_MS)
             outcome = await self.stage.carry(replace(ready, message=message))
             self.breaker.note(outcome.trouble, self.clock.ticks())
-        done = self.stage.judge(queued, outcome, at)
+        done = self.stage.judge(queued, outcome, at, self.clock.now())
         if done.state == "retry":
             queued.not_before += self.clock.now() - at  # its wait is of the wall clock, whichever clock holds
         else:
@@ -249,6 +251,7 @@ class SenderLane:
     def _progress(self) -> SenderProgress:
         return msgspec.structs.replace(
             self._waiting.progress(self._open),
+            opened_at=self._opened_at if self._open else 0,
             tallies=self._tallies.rows(),
             braked=self._tallies.stopped(),
             dropped=self._dropped,

@@ -9,6 +9,8 @@ class Outcome:
     """One outcome: `state` is accepted, retry (after `after_s`), rejected or unknown; `provider_id` names it there.
 
     `trouble`: the provider itself is in trouble, not this message: many of them in a row open the breaker.
+    `permanent`: a rejected address that will take nothing later either. `repeatable` False: an unknown one that even a
+    key makes no sense of.
     """
 
     state: str
@@ -16,6 +18,8 @@ class Outcome:
     provider_id: str = ""
     after_s: float = 0.0
     trouble: bool = False
+    permanent: bool = False
+    repeatable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +56,15 @@ class Message:
 class Provider(Protocol):
     """Carries out one message; knows no rule of the business.
 
-    `idempotent`: it takes the command id as a key, so that the same command twice is one message. `needs_address`:
-    without one there is nobody to send to. `at_once`: how many calls it takes at the same time.
+    `idempotent`: it takes the command id as a key, so that the same command twice is one message; `key_holds_ms`: for
+    so long (0: for ever). `needs_address`: without one there is nobody to send to. `at_once`: how many calls it takes
+    at the same time; `rate`: how many a second, None for no limit.
     """
 
     name: str
     idempotent: bool
+    key_holds_ms: int
+    rate: float | None
     needs_address: bool
     at_once: int
 

@@ -12,11 +12,15 @@ class Span(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Retry(msgspec.Struct, frozen=True, array_like=True):
-    """A command that the provider put off: how often it was tried, and not before when (UTC ms of the wall clock)."""
+    """A command that the provider put off: how often it was tried, and not before when (UTC ms of the wall clock).
+
+    `unsure_since`: since then it may have gone out (UTC ms of the wall clock), 0 where it has not.
+    """
 
     offset: int
     attempts: int
     not_before: int
+    unsure_since: int = 0
 
 
 class Tally(msgspec.Struct, frozen=True, array_like=True):
@@ -32,7 +36,8 @@ class SenderProgress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     """The truth of where one (channel, partition of `delivery`) stands.
 
     Every command of the channel below `next` has its final receipt, but those in `waiting`. `open` are offsets whose
-    intent is committed and whose outcome is not: after a crash these are unknown. `braked` names scenarios that an
+    intent is committed (at `opened_at`, UTC ms of the wall clock) and whose outcome is not: after a crash these are
+    unknown. `braked` names scenarios that an
     operator must release, `dropped` the offset below which an operator dropped a scenario's commands. `records_clock`
     is None until the first mark has said which clock holds.
     """
@@ -42,6 +47,7 @@ class SenderProgress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     next: int = 0
     waiting: tuple[Span, ...] = ()
     open: tuple[int, ...] = ()
+    opened_at: int = 0
     retries: tuple[Retry, ...] = ()
     tallies: tuple[Tally, ...] = ()
     braked: tuple[str, ...] = ()

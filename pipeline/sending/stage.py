@@ -25,18 +25,23 @@ ROUND_MAX = 100
 RETRIES_MAX = 14
 BACKOFF_S = 1.0
 BACKOFF_S_MAX = 300.0
+KEY_MARGIN_MS = 120_000
 ENDS = {"accepted": "sent", "rejected": "rejected", "unknown": "unknown"}
 
 
 @dataclass(slots=True)
 class Queued:
-    """A command that waits for its end: its place on `delivery`, how often it was tried, and not before when (ms)."""
+    """A command that waits for its end: its place on `delivery`, how often it was tried, and not before when (ms).
+
+    `unsure_since`: since then it may have gone out (UTC ms of the wall clock); 0 where it has not.
+    """
 
     command: Command
     offset: int
     attempts: int = 0
     not_before: int = 0
     held: bool = False
+    unsure_since: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,9 @@ class SenderStage:
         self.renderer_of = renderer_of
         self.suppressions = suppressions
 
-    def receipt(self, queued: Queued, state: str, at: int, reason: str = "", provider_id: str = "") -> Receipt:
+    def receipt(
+        self, queued: Queued, state: str, at: int, reason: str = "", provider_id: str = "", *, permanent: bool = False
+    ) -> Receipt:
         """Return a receipt of a command."""
         command = queued.command
         return Receipt(
@@ -81,6 +88,7 @@ class SenderStage:
             delivery_offset=queued.offset,
             template_version=command.version,
             depth=command.depth,
+            permanent=permanent,
         )
 
     def end_of(self, queued: Queued, now: int, cancels: Mapping[str, int]) -> Receipt | None:
@@ -90,16 +98,16 @@ class SenderStage:
         """
         command = queued.command
         if now > command.valid_until:
-            return self.receipt(queued, "expired", now, "valid_until has passed")
+            return self.end(queued, "expired", now, "valid_until has passed")
         if cancels.get(command.id, now + 1) <= now:
-            return self.receipt(queued, "cancelled", now, "cancelled by the engine")
+            return self.end(queued, "cancelled", now, "cancelled by the engine")
         suppressed = self.suppressions.reason(command) if self.suppressions else None
         if suppressed is not None:
-            return self.receipt(queued, "rejected", now, f"suppressed: {suppressed}")
+            return self.end(queued, "rejected", now, f"suppressed: {suppressed}")
         try:
             self._check_address(command)
         except AddressError as error:
-            return self.receipt(queued, "rejected", now, f"address: {error}")
+            return self.end(queued, "rejected", now, f"address: {error}")
         return None
 
     def _check_address(self, command: Command) -> None:
@@ -130,14 +138,14 @@ class SenderStage:
         try:
             return self.prepare(queued, now)
         except RenderError as error:
-            return self.receipt(queued, "rejected", now, f"template: {error}")
+            return self.end(queued, "rejected", now, f"template: {error}")
 
-    async def call(self, ready: Ready, now: int) -> Receipt:
+    async def call(self, ready: Ready, now: int, wall: int) -> Receipt:
         """Call the provider, if the check is fresh enough, and return the outcome's receipt."""
         queued = ready.queued
         if now - ready.checked_at > CALL_WITHIN_MS:
             return self.receipt(queued, "retry", now, "the check was over 5 s old: checked again")
-        return self.judge(queued, await self.carry(ready), now)
+        return self.judge(queued, await self.carry(ready), now, wall)
 
     async def carry(self, ready: Ready) -> Outcome:
         """Call the provider and return its word; a ParcoursError says that the run cannot go on, and is passed on."""
@@ -150,19 +158,49 @@ class SenderStage:
         except Exception as error:  # noqa: BLE001 - whatever a provider fails with, the message may have left
             return Outcome("unknown", f"the provider failed: {type(error).__name__}: {error}", trouble=True)
 
-    def judge(self, queued: Queued, outcome: Outcome, now: int) -> Receipt:
-        """Return the receipt of an outcome; a command that is put off knows its next time."""
-        if outcome.state != "retry":
-            return self.receipt(queued, ENDS[outcome.state], now, outcome.reason, outcome.provider_id)
+    def judge(self, queued: Queued, outcome: Outcome, now: int, wall: int | None = None) -> Receipt:
+        """Return the receipt of an outcome; a command that is put off knows its next time.
+
+        `wall` is the wall clock where `now` is not: keys hold by it.
+        """
+        wall = now if wall is None else wall
+        if outcome.state == "unknown":
+            queued.unsure_since = queued.unsure_since or wall
+            if outcome.repeatable and self.may_repeat(queued, wall):
+                return self._put_off(queued, outcome, now, f"unknown, and repeated: {outcome.reason}")
+        if outcome.state == "retry":
+            return self._put_off(queued, outcome, now, outcome.reason)
+        return self.end(
+            queued, ENDS[outcome.state], now, outcome.reason, outcome.provider_id, permanent=outcome.permanent
+        )
+
+    def end(self, queued: Queued, state: str, at: int, reason: str, provider_id: str = "", **more: bool) -> Receipt:
+        """Return the last receipt of a command: what may have gone out before is unknown, however it ended then."""
+        if queued.unsure_since and state not in {"sent", "unknown"}:
+            return self.receipt(queued, "unknown", at, f"it may have gone out, then {state}: {reason}")
+        return self.receipt(queued, state, at, reason, provider_id, **more)
+
+    def _put_off(self, queued: Queued, outcome: Outcome, now: int, reason: str) -> Receipt:
         queued.attempts += 1
         if queued.attempts >= RETRIES_MAX:
-            return self.receipt(queued, "rejected", now, f"given up after {queued.attempts} tries: {outcome.reason}")
+            return self.end(queued, "rejected", now, f"given up after {queued.attempts} tries: {outcome.reason}")
         wait_s = outcome.after_s or min(BACKOFF_S * 2 ** (queued.attempts - 1), BACKOFF_S_MAX)
         queued.not_before = now + round(wait_s * 1000)
-        return self.receipt(queued, "retry", now, outcome.reason)
+        return self.receipt(queued, "retry", now, reason)
 
-    def after_crash(self, queued: Queued, now: int) -> Receipt | None:
-        """Say what becomes of a command with an intent and no outcome: None where it may be sent again."""
-        if self.provider.idempotent or queued.command.repeat_unknown:
+    def may_repeat(self, queued: Queued, wall: int) -> bool:
+        """Say whether a command that may have gone out may be sent again: asked for, or the provider knows its key.
+
+        A key that the provider forgets within two minutes counts as forgotten: clocks differ, and a call takes time.
+        """
+        if queued.command.repeat_unknown:
+            return True
+        holds = self.provider.key_holds_ms
+        return self.provider.idempotent and (not holds or wall - queued.unsure_since <= holds - KEY_MARGIN_MS)
+
+    def after_crash(self, queued: Queued, now: int, wall: int | None = None) -> Receipt | None:
+        """Say what becomes of a command that may have gone out: None where it may be sent again."""
+        if self.may_repeat(queued, now if wall is None else wall):
             return None
-        return self.receipt(queued, "unknown", now, "the sender stopped between the call and its outcome")
+        forgotten = self.provider.idempotent and "; the provider knows its key no longer"
+        return self.receipt(queued, "unknown", now, f"the call had no outcome{forgotten or ''}")

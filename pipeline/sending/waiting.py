@@ -76,6 +76,9 @@ class Waiting:
         for retry in self._before.retries:
             if retry.offset == offset:
                 queued.attempts, queued.not_before = retry.attempts, retry.not_before
+                queued.unsure_since = retry.unsure_since
+        if offset in self._before.open:
+            queued.unsure_since = queued.unsure_since or self._before.opened_at or 1
         self.kept[offset] = queued
         self._number[offset] = number
 
@@ -145,9 +148,9 @@ class Waiting:
         spans = self.spans()
         low = min(spans[0].first, self.next) if spans else self.next
         again = [
-            Retry(one.offset, one.attempts, one.not_before)
+            Retry(one.offset, one.attempts, one.not_before, one.unsure_since)
             for one in self.kept.values()
-            if one.attempts or one.not_before
+            if one.attempts or one.not_before or one.unsure_since
         ]
         # Of those that are parked or not read again yet, what was known before still holds.
         again += [one for one in self._before.retries if one.offset not in self.kept and self._unkept(one.offset)]

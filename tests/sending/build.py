@@ -143,7 +143,9 @@ class FakeProvider:
     needs_address = True
     at_once = 4
 
-    def __init__(self, *answers: Outcome, idempotent: bool = False):
+    def __init__(self, *answers: Outcome, idempotent: bool = False, key_holds_ms: int = 0, rate: float | None = None):
+        self.key_holds_ms = key_holds_ms
+        self.rate = rate
         self.answers = list(answers)
         self.calls: list[Message] = []
         self.idempotent = idempotent

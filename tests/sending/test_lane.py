@@ -434,3 +434,80 @@ async def test_a_release_acts_once_and_not_again_when_it_is_read_again() -> None
     bench.log.put(command(400), mark())
     await bench.settle()
     assert bench.log.states(command(400)) == ["held"]
+
+
+UNKNOWN = Outcome("unknown", "cut off after the request", trouble=True)
+
+
+async def test_an_unknown_outcome_is_sent_again_where_the_provider_knows_the_key() -> None:
+    bench, one = Bench(FakeProvider(UNKNOWN, idempotent=True)), command()
+    bench.log.put(one, mark())
+    await bench.settle()
+    assert bench.log.states(one) == ["intent", "retry"]
+    bench.clock.pass_ms(1_000)
+    bench.log.put(mark(bench.clock.wall))
+    await bench.settle()
+    assert bench.log.states(one) == ["intent", "retry", "intent", "sent"]
+
+
+async def test_an_unknown_outcome_is_the_end_where_nothing_makes_it_one_message() -> None:
+    bench, one = Bench(FakeProvider(UNKNOWN)), command()
+    bench.log.put(one, mark())
+    await bench.settle()
+    assert bench.log.states(one) == ["intent", "unknown"]
+
+
+@pytest.mark.parametrize("crash", [False, True])
+async def test_a_key_that_the_provider_has_forgotten_meanwhile_repeats_nothing(crash: bool) -> None:
+    provider = FakeProvider(Outcome("unknown", "cut", after_s=15 * 60), idempotent=True, key_holds_ms=15 * MINUTE)
+    bench, one = Bench(provider), command()
+    bench.log.put(one, mark())
+    if crash:
+        bench.log.before_commit = lambda done: setattr(bench.log, "fenced", done == 1)
+        with pytest.raises(FencedError):
+            await bench.settle()
+        bench.log.before_commit, bench.log.fenced = None, False
+    else:
+        await bench.settle()
+    bench.clock.pass_ms(13 * MINUTE + 1)
+    await bench.restart()
+    await bench.settle()
+    assert bench.log.states(one)[-1] == "unknown"
+    assert len(provider.calls) == 1
+
+
+@pytest.mark.parametrize("answer", [Outcome("rejected", "no such box"), Outcome("retry", "busy", after_s=1)])
+async def test_what_may_have_gone_out_is_never_called_rejected_expired_or_cancelled(answer: Outcome) -> None:
+    bench, one = Bench(FakeProvider(UNKNOWN, *[answer] * 20, idempotent=True)), command()
+    bench.log.put(one, mark())
+    await bench.settle()
+    for _ in range(30):
+        await bench.restart()
+        bench.clock.pass_ms(MINUTE)
+        bench.log.put(mark(bench.clock.wall))
+        await bench.settle()
+    assert bench.log.states(one)[-1] == "unknown"
+    assert bench.log.states(one).count("unknown") == 1
+
+
+async def test_a_permanent_rejection_is_said_in_the_receipt() -> None:
+    bench, one = Bench(FakeProvider(Outcome("rejected", "unregistered", permanent=True))), command()
+    bench.log.put(one, mark())
+    await bench.settle()
+    assert bench.log.last(one).permanent
+
+
+async def test_a_provider_gets_no_more_a_second_than_its_rate_also_after_it_was_away() -> None:
+    bench = Bench(FakeProvider(rate=5))
+    bench.log.put(*[command(number) for number in range(60)], mark())
+    await bench.settle()
+    assert len(bench.provider.calls) == 5
+    for second in range(1, 4):
+        bench.clock.pass_ms(1_000)
+        bench.log.put(mark(bench.clock.wall))
+        await bench.settle()
+        assert len(bench.provider.calls) == 5 * (second + 1)
+    bench.clock.pass_ms(HOUR)
+    bench.log.put(mark(bench.clock.wall))
+    await bench.settle()
+    assert len(bench.provider.calls) == 25, "what was not sent meanwhile was saved up"

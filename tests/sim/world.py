@@ -62,6 +62,8 @@ class Provider:
     name: str = "fake"
     needs_address: bool = False
     at_once: int = 1
+    key_holds_ms: int = 0
+    rate: float | None = None
     calls: list[str] = field(default_factory=list)
 
     async def send(self, message: Message) -> Outcome:
