@@ -15,17 +15,19 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	$(BIN)/python -m agents.localkafka fetch
 	touch $(STAMP)
 
-# The pages are tested in Debian's Chromium; elsewhere the tests say what to install.
-.PHONY: browser
-browser:
-	@command -v chromium >/dev/null || { \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq && apt-get install -y -qq chromium >/dev/null; \
-	  else echo "for the browser tests: apt-get install chromium"; fi; }
+# The pages are tested in Debian's Chromium, the read model on its PostgreSQL, the alerts with its promtool; elsewhere
+# the tests say what to install.
+PACKAGES := chromium postgresql prometheus
+.PHONY: packages
+packages:
+	@command -v chromium >/dev/null && command -v promtool >/dev/null && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq && apt-get install -y -qq --no-install-recommends $(PACKAGES) >/dev/null; \
+	  else echo "for all tests: apt-get install $(PACKAGES)"; fi; }
 
 run: $(STAMP)
 	$(BIN)/parcours run --shop --data .parcours --speed 600x
 
-test: $(STAMP) browser lint
+test: $(STAMP) packages lint
 	$(BIN)/pytest -q $(TESTS)
 
 lint: $(STAMP)

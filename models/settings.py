@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, field_validator
 
 from models.collecting import CollectorSpec
+from models.insight import AttributionSpec, FunnelSpec, TouchpointSpec
 from models.scenario import Channel, Purpose, Share, Span, TimeOfDay, Written
 from models.senders import SendersSpec
 
@@ -84,6 +85,10 @@ class SettingsSpec(Written):
     events: dict[str, dict[str, FieldType]] = {}
     senders: SendersSpec = SendersSpec()
     collector: CollectorSpec | None = None
+    touchpoints: list[TouchpointSpec] = []
+    funnels: list[FunnelSpec] = []
+    attribution: AttributionSpec = AttributionSpec()
+    targets: dict[str, Share] = {}  # scenario -> the share of those who enter that should reach its goal
 
     @field_validator("timezone")
     @classmethod

@@ -41,6 +41,7 @@ from pipeline.engine.plan import (
     make_plan,
 )
 from pipeline.errors import PlanError, Problem
+from pipeline.insight.definitions import compile_definitions
 from pipeline.scenario.flatten import Flattener
 from pipeline.scenario.reading import Reader
 from pipeline.scenario.sources import PlanSources
@@ -71,6 +72,7 @@ def compile_plan(
     specs, problems = read_scenarios(sources)
     starts = Starts({name: (spec, places) for name, (_, spec, places) in specs.items()})
     problems += starts.problems()
+    problems += _insight_problems(settings, sources)
     scenarios: dict[str, Scenario] = {}
     for name, (path, spec, places) in specs.items():
         try:
@@ -90,6 +92,18 @@ def compile_plan(
         switches=dict(switches or {}),
         choose=dict(choose or {}),
     )
+
+
+def _insight_problems(settings: SettingsSpec, sources: PlanSources) -> list[Problem]:
+    """Return the faults of touchpoints and funnels, which no scenario reads."""
+    if not settings.touchpoints and not settings.funnels:
+        return []
+    _, places = load_yaml(sources.files.get(SETTINGS_FILE, "{}"), SETTINGS_FILE)
+    try:
+        compile_definitions(settings, engine_settings(settings), places)
+    except PlanError as error:
+        return list(error.problems)
+    return []
 
 
 def read_settings(sources: PlanSources) -> SettingsSpec:

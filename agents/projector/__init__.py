@@ -1,0 +1,1 @@
+"""The projector: the log folded into tables that the console reads."""
