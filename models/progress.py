@@ -37,6 +37,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cancels: int = 0
     decisions: int = 0
     forwards: int = 0
+    vouchers: int = 0
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

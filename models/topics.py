@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-STREAMS = ("delivery", "decisions", "cancels", "receipts", "forwards")
+STREAMS = ("delivery", "decisions", "cancels", "receipts", "forwards", "vouchers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,11 @@ class Topics:
     def forwards(self) -> str:
         """Events handed on to a known customer; read back by ingest."""
         return self.name("forwards")
+
+    @property
+    def vouchers(self) -> str:
+        """Codes that messages name, for the shop."""
+        return self.name("vouchers")
 
     @property
     def plans(self) -> str:

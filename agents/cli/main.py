@@ -13,6 +13,7 @@ COMMANDS = {
     "commands": "agents.cli.read:commands",
     "decisions": "agents.cli.read:decisions",
     "receipts": "agents.cli.read:receipts",
+    "vouchers": "agents.cli.read:vouchers",
     "deadletters": "agents.cli.read:deadletters",
     "customer": "agents.cli.read:customer",
     "ledger": "agents.cli.read:ledger",

@@ -76,6 +76,14 @@ def receipts(data: Path, kafka: bool, bootstrap: str, prefix: str, as_json: bool
 
 @click.command()
 @reading
+def vouchers(data: Path, kafka: bool, bootstrap: str, prefix: str, as_json: bool) -> None:
+    """List the codes that messages name, for the shop to honour."""
+    reader = open_reader(data, kafka, bootstrap, prefix)
+    show(reader.vouchers(), as_json, ("issued_at", "code", "value", "customer", "valid_until"))
+
+
+@click.command()
+@reading
 def deadletters(data: Path, kafka: bool, bootstrap: str, prefix: str, as_json: bool) -> None:
     """List the records that could not be used, with the reason."""
     reader = open_reader(data, kafka, bootstrap, prefix)

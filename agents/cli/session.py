@@ -22,6 +22,7 @@ from pipeline.runtime.folder import Folder
 from pipeline.runtime.summary import summary
 from pipeline.scenario.compile import compile_plan, read_settings
 from pipeline.scenario.sources import PlanSources, read_sources
+from pipeline.sending.links import voucher_key
 from pipeline.sending.outcome import Provider
 
 IDLE_S = 0.05
@@ -50,7 +51,9 @@ class Session:
         if not self.files and not self.shop:
             raise UsageError("nothing to read: name an --input and its --mapping, or --shop for a simulated one")
         plan = read_sources(self.plan, self.overrides)
-        compile_plan(plan)
+        key = voucher_key()
+        if compile_plan(plan).issues_vouchers and self.send and not key:
+            raise UsageError("the plan issues vouchers: set PARCOURS_SECRET, which makes their codes, before --send")
         sources = self._sources()
         mappers = self._mappers(plan)
         options = EmbeddedOptions(
@@ -62,6 +65,7 @@ class Session:
             until_end=self.until_end,
             advance_ms=self.advance_ms,
             stopping=stop.is_set,
+            voucher_key=key,
         )
         with ExitStack() as stack:
             pipeline = EmbeddedPipeline.open(options)

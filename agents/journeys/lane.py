@@ -225,6 +225,7 @@ class Lane:
             (topics.cancels, batch.cancels),
             (topics.decisions, batch.decisions),
             (topics.forwards, batch.forwards),
+            (topics.vouchers, batch.vouchers),
         ):
             for record in records:
                 customer = getattr(record, "customer", "")

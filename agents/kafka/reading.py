@@ -49,6 +49,10 @@ class KafkaReader:
         """Yield every decision."""
         return (outside(record) for record in self._json(self.topics.decisions))
 
+    def vouchers(self) -> Iterator[dict[str, Any]]:
+        """Yield every voucher that a message names."""
+        return (outside(record) for record in self._json(self.topics.vouchers))
+
     def receipts(self) -> Iterator[dict[str, Any]]:
         """Yield every receipt."""
         return (outside(record) for record in self._json(self.topics.receipts))

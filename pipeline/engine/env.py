@@ -27,6 +27,7 @@ class Env:
     entry: Mapping[str, Any] | None = None
     names: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     enrolment: Enrolment | None = None
+    issue: Callable[[str, Any, int], str] | None = None  # of a send alone: issues a voucher
 
 
 @dataclass(frozen=True, slots=True)

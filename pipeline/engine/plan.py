@@ -242,6 +242,7 @@ class Settings:
     holdout_share: int = 0  # in 1/10000
     holdout_salt: str = ""
     quiet: QuietHours | None = None
+    voucher_key: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +266,7 @@ class Plan:
     entries_by_event: dict[str, tuple[tuple[Scenario, Enter], ...]] = field(default_factory=dict)
     versions: dict[tuple[str, str], Scenario] = field(default_factory=dict)
     best_hours: tuple[str, ...] = ()  # channels whose opens and clicks are counted by hour
+    issues_vouchers: bool = False
     places_ms: int = 0  # the longest window of any cap or limit: places older than this are forgotten
 
 
@@ -294,6 +296,7 @@ def make_plan(
         for kind, fields in scenario.event_fields:
             remembered[kind] = tuple(sorted({*remembered.get(kind, ()), *fields}))
     hours = [op.best_of for one in versions.values() for op in one.program if isinstance(op, Until) and op.best_of]
+    sends = [op for one in versions.values() for op in one.program if isinstance(op, Send)]
     windows = [cap.per_ms for cap in settings.caps]
     windows += [scenario.limit.per_ms for scenario in versions.values() if scenario.limit]
     return Plan(
@@ -307,6 +310,7 @@ def make_plan(
         remembered=remembered,
         entries_by_event={kind: tuple(found) for kind, found in entries.items()},
         versions=versions,
+        issues_vouchers=any("voucher" in value.reads for op in sends for _, value in op.data),
         best_hours=tuple(sorted(dict.fromkeys(hours))),
         places_ms=max(windows, default=0),
     )

@@ -22,6 +22,7 @@ from pipeline.engine.env import Missing
 from pipeline.engine.person import address_of, consents_to, text_of
 from pipeline.engine.plan import Scenario, Send
 from pipeline.engine.quiet import quiet_until
+from pipeline.engine.vouchers import Issuer
 from pipeline.engine.work import Work
 
 
@@ -84,10 +85,11 @@ def _when_capped(work: Work, enrolment: Enrolment, op: Send, over: Full) -> None
         _pass_over(work, enrolment, op, over.reason)
 
 
-def _data(work: Work, enrolment: Enrolment, op: Send) -> tuple[dict[str, Any], list[str]]:
+def _data(work: Work, enrolment: Enrolment, op: Send, issuer: Issuer) -> tuple[dict[str, Any], list[str]]:
     """Evaluate `with`; a value that is missing is left out and named."""
     data, missing = {}, []
     env = work.env(enrolment)
+    env.issue = issuer.issue
     for name, expression in op.data:
         try:
             data[name] = expression.call(env)
@@ -97,10 +99,12 @@ def _data(work: Work, enrolment: Enrolment, op: Send) -> tuple[dict[str, Any], l
 
 
 def _emit(work: Work, scenario: Scenario, enrolment: Enrolment, op: Send, channel: str) -> None:
-    data, missing = _data(work, enrolment, op)
     entry = enrolment.entry
+    name = command_id(scenario.name, entry.event, op.name)
+    issuer = Issuer(work.plan.settings.voucher_key, enrolment, work.id, op.name, name, work.now)
+    data, missing = _data(work, enrolment, op, issuer)
     command = Command(
-        id=command_id(scenario.name, entry.event, op.name),
+        id=name,
         scenario=scenario.name,
         step=op.name,
         customer=work.id,
@@ -122,6 +126,7 @@ def _emit(work: Work, scenario: Scenario, enrolment: Enrolment, op: Send, channe
         depth=entry.depth + 1,
     )
     work.commands.append(command)
+    work.vouchers += issuer.vouchers
     detail = {"missing": missing} if missing else {}
     work.decide("sent", "due", enrolment, step=op.name, command=command.id, detail=detail)
     hold_place(work, scenario, command)

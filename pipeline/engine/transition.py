@@ -6,6 +6,7 @@ from models.command import Cancel, Command
 from models.customer import Customer
 from models.decision import Decision
 from models.event import Event
+from models.voucher import Voucher
 
 
 class Transition(msgspec.Struct, kw_only=True):
@@ -16,5 +17,6 @@ class Transition(msgspec.Struct, kw_only=True):
     cancels: list[Cancel] = []
     decisions: list[Decision] = []
     forwards: list[Event] = []
+    vouchers: list[Voucher] = []
     duplicate: bool = False
     silent: bool = False

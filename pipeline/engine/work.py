@@ -18,6 +18,7 @@ from models.customer import (
 )
 from models.decision import Decision
 from models.event import Event
+from models.voucher import Voucher
 from pipeline.engine.env import Env
 from pipeline.engine.plan import Plan, Scenario
 from pipeline.engine.transition import Transition
@@ -43,7 +44,7 @@ class Work:
     __slots__ = (
         "activated", "before", "cancels", "cold", "commands", "decisions", "ended", "enrolments", "forwards", "gone",
         "id", "identity", "now", "places", "plan", "profile", "ready", "recent", "remembered", "seen", "silent",
-        "upcoming", "watermark",
+        "upcoming", "vouchers", "watermark",
     )  # fmt: skip
 
     def __init__(self, customer: Customer, plan: Plan, watermark: int):
@@ -68,6 +69,7 @@ class Work:
         self.cancels: list[Cancel] = []
         self.decisions: list[Decision] = []
         self.forwards: list[Event] = []
+        self.vouchers: list[Voucher] = []
         self.silent = False
         self.gone = False
 
@@ -124,6 +126,7 @@ class Work:
             cancels=self.cancels,
             decisions=self.decisions,
             forwards=self.forwards,
+            vouchers=self.vouchers,
             duplicate=duplicate,
             silent=self.silent,
         )

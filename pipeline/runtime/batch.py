@@ -8,6 +8,7 @@ from models.dead_letter import DeadLetter
 from models.decision import Decision
 from models.event import Event
 from models.progress import Progress
+from models.voucher import Voucher
 
 
 @dataclass(slots=True)
@@ -26,5 +27,6 @@ class Batch:
     cancels: list[Cancel] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
     forwards: list[Event] = field(default_factory=list)
+    vouchers: list[Voucher] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     mark: Mark | None = None

@@ -78,6 +78,7 @@ class EmbeddedOptions:
     until_end: bool = False
     advance_ms: int = 0
     stopping: Callable[[], bool] = lambda: False
+    voucher_key: bytes = b""
 
 
 @dataclass
@@ -114,7 +115,9 @@ class EmbeddedPipeline:
         self._sender = EmbeddedSender(folder, {"email": stage}, options.stopping)
         try:
             self._activate()
-            self.partition = PartitionRuntime(self._progress(), self._store, PlanBook(self._sources))
+            self.partition = PartitionRuntime(
+                self._progress(), self._store, PlanBook(self._sources, options.voucher_key)
+            )
             self._settle()
             inputs = options.inputs(self.ingest_state, folder)
             self.ingest = RecordsIngest(inputs, 1, self.ingest_state, self._is_handed_on)
@@ -273,6 +276,7 @@ class EmbeddedPipeline:
         self._append(batch, "cancels", list(taken.cancels))
         self._append(batch, "decisions", list(taken.decisions))
         self._append(batch, "forwards", list(taken.forwards))
+        self._append(batch, "vouchers", list(taken.vouchers))
         self._append(batch, "dead-letters", list(taken.dead_letters))
         self._store.write(taken, batch)
         self.folder.write(batch)

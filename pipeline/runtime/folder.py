@@ -18,7 +18,7 @@ from pipeline.store.rocks import open_beside, options
 
 APP = "parcours"
 FOLDER_VERSION = 1
-STREAMS = ("journal", "delivery", "decisions", "cancels", "receipts", "forwards", "dead-letters")
+STREAMS = ("journal", "delivery", "decisions", "cancels", "receipts", "forwards", "dead-letters", "vouchers")
 
 
 def stream_key(stream: str, offset: int) -> bytes:

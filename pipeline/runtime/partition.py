@@ -55,7 +55,7 @@ class PartitionRuntime:
         self._due_cursor: tuple[int, str] | None = None
         self._batch = Batch(progress=self.progress)
         self._kinds: tuple[tuple[str, list[Any]], ...] = tuple(
-            (kind, getattr(self._batch, kind)) for kind in ("commands", "cancels", "decisions", "forwards")
+            (kind, getattr(self._batch, kind)) for kind in ("commands", "cancels", "decisions", "forwards", "vouchers")
         )
         self.events_in_batch = 0
 

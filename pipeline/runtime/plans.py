@@ -1,6 +1,7 @@
 """Compiled plans by hash, with the versions of earlier plans that somebody may still be inside."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from pipeline.engine.plan import Plan, Scenario, make_plan
 from pipeline.errors import RunError
@@ -12,10 +13,18 @@ PLANS_KEPT = 16
 
 
 class PlanBook:
-    """Finds plans' sources by hash and compiles each once."""
+    """Finds plans' sources by hash and compiles each once.
 
-    def __init__(self, find: Callable[[str], PlanSources | None]):
+    `voucher_key` is every worker's own secret, put into each plan as data; `key_needed` refuses a plan that issues
+    vouchers without one.
+    """
+
+    def __init__(
+        self, find: Callable[[str], PlanSources | None], voucher_key: bytes = b"", *, key_needed: bool = False
+    ):
         self._find = find
+        self._voucher_key = voucher_key
+        self._key_needed = key_needed
         self._compiled: dict[str, Plan] = {}
 
     def _plan(self, name: str) -> Plan:
@@ -34,10 +43,12 @@ class PlanBook:
         for name in earlier:
             pinned |= self._plan(name).versions
         found = self._plan(live)
+        if found.issues_vouchers and self._key_needed and not self._voucher_key:
+            raise RunError("the plan issues vouchers: give every worker the same PARCOURS_SECRET for their codes")
         return make_plan(
             found.hash,
             found.scenarios,
-            found.settings,
+            replace(found.settings, voucher_key=self._voucher_key),
             pinned=pinned,
             activated=dict(activated),
             switches=dict(switches),

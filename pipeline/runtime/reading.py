@@ -21,7 +21,7 @@ from pipeline.scenario.compile import compile_plan
 from pipeline.scenario.sources import PlanSources
 from pipeline.store.rocks import RocksState
 
-TIMES = ("due_at", "emitted_at", "valid_until", "at")
+TIMES = ("due_at", "emitted_at", "valid_until", "issued_at", "at")
 ENDS = FINAL
 
 
@@ -140,6 +140,11 @@ class DataFolder:
     def decisions(self) -> Iterator[dict[str, Any]]:
         """Yield every decision."""
         for _, record in self._stream("decisions"):
+            yield outside(record)
+
+    def vouchers(self) -> Iterator[dict[str, Any]]:
+        """Yield every voucher that a message names."""
+        for _, record in self._stream("vouchers"):
             yield outside(record)
 
     def receipts(self) -> Iterator[dict[str, Any]]:

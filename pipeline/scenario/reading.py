@@ -80,6 +80,8 @@ class Reader:
         except ExpressionError as error:
             self.fault(path, error.message, error.offset)
             return None
+        if "voucher" in compiled.reads and "with" not in path:
+            self.fault(path, "voucher() stands under `with` of a send: a message names it")
         self._note(compiled, event)
         return compiled
 

@@ -59,6 +59,8 @@ class Links:
                 f"a secret of at least {SECRET_BYTES_MIN} bytes is needed: `openssl rand -hex 32` makes one"
             )
         self._ciphers = [AESSIV(_derived(one, b"links", 64)) for one in secrets]
+        # The last secret's, as the hash of addresses: codes that are out must stay what they are.
+        self.voucher_key = _derived(secrets[-1], b"vouchers", 32)
         self._address_key = _derived(secrets[-1], b"addresses", 32)
 
     def seal(self, kind: str, about: About) -> str:
@@ -108,6 +110,12 @@ def links_from_environment() -> Links | None:
     if not said:
         return None
     return Links(*(one.strip().encode() for one in said.split(",")))
+
+
+def voucher_key() -> bytes:
+    """Return the key of vouchers that the environment's secret gives, empty without one."""
+    links = links_from_environment()
+    return b"" if links is None else links.voucher_key
 
 
 def links_of(folder: Path) -> Links:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from models.money import to_decimal
 from pipeline.durations import parse_duration
 from pipeline.engine.env import Env, Missing
 from pipeline.scenario.expressions import values
@@ -209,6 +210,27 @@ def _top(compiler: Compiler, node: Node) -> Typed:
     return Typed(lambda env: values.top(items.call(env), count.call(env), name.call(env)), items.type)
 
 
+def _voucher(compiler: Compiler, node: Node) -> Typed:
+    _count(node, 3)
+    prefix, value = (compiler.compile(part) for part in node.parts[:2])
+    _need(node, prefix, "string")
+    _need(node, value, "string", "int", "double", "money")
+    said = node.parts[2]
+    is_text = said.kind == "literal" and isinstance(said.value, str)
+    valid = _duration(compiler, Node("call", "duration", (said,), said.offset)) if is_text else compiler.compile(said)
+    _need(node, valid, "duration")
+    compiler.reads.add("voucher")
+    currency, is_money = compiler.scope.currency, value.type.kind == "money"
+
+    def call(env: Env) -> str:
+        if env.issue is None:
+            raise Missing("voucher")
+        worth = value.call(env)
+        return env.issue(prefix.call(env), to_decimal(worth, currency) if is_money else worth, valid.call(env))
+
+    return Typed(call, STRING)
+
+
 def _convert(kind: Type, convert: Callable[[Any], Any]) -> Callable[[Compiler, Node], Typed]:
     def build(compiler: Compiler, node: Node) -> Typed:
         _count(node, 1)
@@ -237,6 +259,7 @@ FUNCTIONS: dict[str, Callable[[Compiler, Node], Typed]] = {
     "timestamp": _timestamp,
     "age": _age,
     "top": _top,
+    "voucher": _voucher,
     "int": _convert(INT, lambda value: values.in_range(int(value))),
     "double": _convert(DOUBLE, float),
     "string": _convert(STRING, _text),
