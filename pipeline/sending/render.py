@@ -163,7 +163,7 @@ class Renderer:
 
     def _fill(self, name: str, context: Mapping[str, Any]) -> str:
         try:
-            filled: str = self._template(name, name.endswith(".html")).render(**context)
+            filled: str = self._template(name, not name.endswith(".txt")).render(**context)
         except Exception as error:  # noqa: BLE001 - whatever a filter raises on one customer's data ends that command
             raise RenderError(f"{name}: {type(error).__name__}: {error}") from None
         return filled

@@ -2,8 +2,8 @@
 
 import pytest
 
-from pipeline.scenario.sources import PlanSources
 from pipeline.mjml import MjmlError, to_html
+from pipeline.scenario.sources import PlanSources
 from pipeline.sending.render import Renderer
 from tests.sending.build import PLAN, T0, command
 
