@@ -28,6 +28,9 @@ HELD = Gauge(
     "parcours_commands_held", "Marketing commands held while the engine catches up", ["channel"], registry=REGISTRY
 )
 
+HEARD = Counter("parcours_collector_heard", "What customers and providers said", ["type", "machine"], registry=REGISTRY)
+REFUSED = Counter("parcours_collector_refused", "Requests that changed nothing", ["route", "why"], registry=REGISTRY)
+
 
 def set_ledger(ledger: dict[str, Any]) -> None:
     """Publish a ledger."""

@@ -56,6 +56,7 @@ def parse_span(text: str, option: str) -> int:
 @click.option("--advance", default="0s", help="How far past the last event the watermark moves at the end.")
 @click.option("--no-console", is_flag=True, help="Serve no pages.")
 @click.option("--console-port", default=8420, help="The console's port on 127.0.0.1.")
+@click.option("--collector-port", type=int, help="Take customers' clicks and wishes on this port of 127.0.0.1.")
 @click.option("--set", "said", multiple=True, metavar="KEY=VALUE", help="A setting, over settings.yaml.")
 @click.option("--send", is_flag=True, help="Send through the store's relay instead of the outbox folder.")
 @click.option("--shop", is_flag=True, help="Run on a simulated shop.")
@@ -78,5 +79,6 @@ def run(**said: Any) -> None:
         send=said["send"],
         shop=said["shop"],
         console_port=None if said["no_console"] else said["console_port"],
+        collector_port=said["collector_port"],
     )
     click.echo(session.run(stop))

@@ -43,6 +43,7 @@ class Session:
     send: bool
     shop: bool
     console_port: int | None
+    collector_port: int | None = None
 
     def run(self, stop: threading.Event) -> str:
         """Run until the end or the stop; return the sentence that says what became of what was due."""
@@ -72,6 +73,8 @@ class Session:
             stack.callback(pipeline.close)
             if self.console_port is not None:
                 self._console(stack, pipeline.folder)
+            if self.collector_port is not None:
+                self._collector(stack, pipeline, plan)
             self._drive(pipeline, sources, stop)
             return summary(pipeline.folder, stopped=stop.is_set())
 
@@ -82,6 +85,14 @@ class Session:
         url, close = serve_in_thread(folder, self.console_port)
         stack.callback(close)
         print(f"console: {url}", file=sys.stderr, flush=True)
+
+    def _collector(self, stack: ExitStack, pipeline: EmbeddedPipeline, plan: PlanSources) -> None:
+        from agents.collector.serve import embedded_hub, serve_in_thread
+
+        assert self.collector_port is not None
+        url, close = serve_in_thread(embedded_hub(pipeline, plan), self.collector_port)
+        stack.callback(close)
+        print(f"collector: {url}", file=sys.stderr, flush=True)
 
     def _sources(self) -> list[FileSource]:
         found: list[FileSource] = []

@@ -5,7 +5,8 @@ restarted gives byte for byte what an undisturbed one gives:
   1. ingest takes the next slice of source records; journal, dead letters and positions are one write batch;
   2. journeys fire what is due, a commit a slice of customers, then read the next journal message, until the end;
   3. the sender carries out what stands on `delivery`, in rounds;
-  4. receipts and forwarded events go back into the journal as one message, and 2 to 4 are repeated until all is quiet.
+  4. receipts, forwarded events and what the collector heard go back into the journal as one message, and 2 to 4 are
+     repeated until all is quiet.
 A restart begins at 2, and so does a stop that came between two commits. Every commit is one write batch, and what a
 stage does next depends on nothing but what was committed: slices are counts, of records, customers or commands. A slice
 also ends behind an event of a visitor that the engine hands on to a known customer, so that it reaches them before the
@@ -24,6 +25,7 @@ from pathlib import Path
 import msgspec
 from rocksdict import WriteBatch
 
+from models.dead_letter import DeadLetter
 from models.event import Event, Position
 from models.identity import LINKED, is_anonymous
 from models.ids import digest
@@ -32,14 +34,19 @@ from models.progress import Progress
 from models.receipt import Receipt
 from pipeline.errors import RunError
 from pipeline.intake.feedback import FORWARDS, RECEIPTS, event_of_receipt, forwarded
+from pipeline.intake.mapper import Mapper, validator_for
+from pipeline.intake.mapping import load_mapping
 from pipeline.journal.codec import decode, encode
 from pipeline.journal.records_clock import MERGED, IngestState, Input, RecordsIngest, Slice
 from pipeline.runtime.batch import Batch
 from pipeline.runtime.carry import EmbeddedSender
+from pipeline.runtime.collected import COLLECTED, CollectedStream
 from pipeline.runtime.folder import STREAMS, Folder, meta_key, stream_key
 from pipeline.runtime.partition import PartitionRuntime
 from pipeline.runtime.plans import PlanBook
+from pipeline.scenario.compile import read_settings
 from pipeline.scenario.sources import PlanSources
+from pipeline.sending.links import links_of
 from pipeline.sending.outcome import Provider
 from pipeline.sending.render import Renderer
 from pipeline.sending.stage import SenderStage
@@ -56,10 +63,11 @@ _event_decoder = msgspec.json.Decoder(Event)
 
 
 class Feedback(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """How far receipts and forwards have gone back into the journal."""
+    """How far receipts, forwards and what was collected have gone back into the journal."""
 
     receipts: int = 0
     forwards: int = 0
+    collected: int = 0
 
 
 @dataclass
@@ -111,7 +119,13 @@ class EmbeddedPipeline:
         self._renderers: dict[str, Renderer] = {}
         self._store = RocksState(folder.db)
         self._ends = {name: folder.end(name) for name in STREAMS if name != RECEIPTS}
-        stage = SenderStage("email", options.provider(options.data), self._renderer)
+        self._links = links_of(options.data)
+        self.collected = CollectedStream(folder, self._links, lambda: self.ingest_state.time)
+        settings = read_settings(options.plan)
+        self._native = Mapper(
+            load_mapping("native"), COLLECTED, validator_for(settings.store.currency, settings.events)
+        )
+        stage = SenderStage("email", options.provider(options.data), self._renderer, self.collected.table)
         self._sender = EmbeddedSender(folder, {"email": stage}, options.stopping)
         try:
             self._activate()
@@ -152,7 +166,7 @@ class EmbeddedPipeline:
             sources = self._sources(name)
             if sources is None:
                 raise RunError(f"the plan {name} is not stored")
-            self._renderers[name] = Renderer(sources)
+            self._renderers[name] = Renderer(sources, self._links)
         return self._renderers[name]
 
     def _activate(self) -> None:
@@ -209,7 +223,10 @@ class EmbeddedPipeline:
         until = self._pace.until(self.ingest.next_time) if self._pace else None
         slice_ = self.ingest.step(SLICE_RECORDS, until)
         if not slice_.records and not slice_.dead_letters:
-            return False
+            heard = self.collected.end > self.feedback.collected
+            if heard:
+                self._settle()
+            return heard
         if self._pace and not any(slice_.entries):
             slice_ = self._with_tick(slice_)
         self._write(slice_, WriteBatch(raw_mode=True))
@@ -298,15 +315,29 @@ class EmbeddedPipeline:
             self.feedback.forwards, read = offset + 1, read + 1
             if read >= FEEDBACK_MAX:
                 break
-        if not read:
+        letters = self._take_collected(entries)
+        if not read and not entries and not letters:
             return False
         batch = WriteBatch(raw_mode=True)
         self._journal(batch, entries)
+        self._append(batch, "dead-letters", list(letters))
         batch.put(meta_key("feedback"), _json(self.feedback))
         self.ingest_state.fed_back += len(entries)
         batch.put(meta_key("ingest"), _json(self.ingest_state))
         self.folder.write(batch)
         return True
+
+    def _take_collected(self, entries: list[Entry]) -> list[DeadLetter]:
+        """Add what the collector heard to the entries; return what of it could not be used."""
+        letters: list[DeadLetter] = []
+        for offset, found in self.collected.events(self.feedback.collected, FEEDBACK_MAX, self._native):
+            self.feedback.collected = offset + 1
+            if isinstance(found, Event):
+                entries.append(found)
+            else:
+                letters.append(found)
+        self.ingest_state.dead += len(letters)
+        return letters
 
     def close(self) -> None:
         """Close everything; what was done is done."""

@@ -84,6 +84,15 @@ class Folder:
         found: bytes | None = self.db.get(meta_key(name))
         return found
 
+    def values(self, prefix: str) -> Iterator[tuple[str, bytes]]:
+        """Yield the single values whose names begin so, without that beginning, in the order of their names."""
+        rows = self.db.iter()
+        start = meta_key(prefix)
+        rows.seek(start)
+        while rows.valid() and rows.key().startswith(start):
+            yield rows.key()[len(start) :].decode(), rows.value()
+            rows.next()
+
     def scan(self, stream: str, start: int = 0) -> Iterator[tuple[int, bytes]]:
         """Yield a stream's records from an offset on."""
         rows = self.db.iter()

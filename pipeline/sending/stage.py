@@ -149,6 +149,10 @@ class SenderStage:
 
     async def carry(self, ready: Ready) -> Outcome:
         """Call the provider and return its word; a ParcoursError says that the run cannot go on, and is passed on."""
+        # Once more, in the last moment: a stop may have come while others of the round were called.
+        suppressed = self.suppressions.reason(ready.queued.command) if self.suppressions else None
+        if suppressed is not None:
+            return Outcome("rejected", f"suppressed: {suppressed}")
         try:
             return await self.provider.send(ready.message)
         except ParcoursError:

@@ -1,0 +1,1 @@
+"""The collector: what comes back over HTTP from customers and providers."""
