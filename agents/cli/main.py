@@ -23,6 +23,8 @@ COMMANDS = {
     "kafka": "agents.cli.cluster:kafka",
     "produce": "agents.cli.cluster:produce",
     "worker": "agents.cli.worker:worker",
+    "backtest": "agents.cli.backtest:backtest",
+    "replay": "agents.cli.verify:replay",
     "help": "agents.cli.which:which",
 }
 

@@ -1,1 +1,1 @@
-"""The engine over a recorded log."""
+"""The engine over a recorded log: backtest, diff, verify, explain, simulate, backfill. It sends nothing."""

@@ -40,6 +40,7 @@ from pipeline.journal.codec import decode, encode
 from pipeline.journal.records_clock import MERGED, IngestState, Input, RecordsIngest, Slice
 from pipeline.runtime.batch import Batch
 from pipeline.runtime.carry import EmbeddedSender
+from pipeline.runtime.checkpoints import DailyCheckpoints
 from pipeline.runtime.collected import COLLECTED, CollectedStream
 from pipeline.runtime.folder import STREAMS, Folder, meta_key, stream_key
 from pipeline.runtime.partition import PartitionRuntime
@@ -118,6 +119,7 @@ class EmbeddedPipeline:
         self.feedback = msgspec.json.decode(raw, type=Feedback) if raw else Feedback()
         self._renderers: dict[str, Renderer] = {}
         self._store = RocksState(folder.db)
+        self._checkpoints = DailyCheckpoints(options.data, lambda: folder.db)
         self._ends = {name: folder.end(name) for name in STREAMS if name != RECEIPTS}
         self._links = links_of(options.data)
         self.collected = CollectedStream(folder, self._links, lambda: self.ingest_state.time)
@@ -298,6 +300,7 @@ class EmbeddedPipeline:
         self._store.write(taken, batch)
         self.folder.write(batch)
         self.partition.committed()
+        self._checkpoints.after(taken.progress)
 
     def _feed_back(self) -> bool:
         """Put the next receipts and forwarded events into the journal; False when there are none."""

@@ -71,6 +71,11 @@ class PartitionRuntime:
         return self.table.watermark
 
     @property
+    def plan(self) -> Plan | None:
+        """Return the live plan, with earlier versions pinned; None before any activation."""
+        return self._plan
+
+    @property
     def changed(self) -> bool:
         """Say whether there is anything to commit."""
         return self.progress is not self._batch.progress or bool(self._dirty)

@@ -1,0 +1,42 @@
+"""`parcours backtest`: what a plan would have sent, over the recorded log."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from agents.cli.replaying import live_plan, log_options, read_plan, stage
+
+
+@click.command()
+@click.option("--plan", type=click.Path(path_type=Path), help="The folder of the draft (else the live plan).")
+@click.option("--out", type=click.Path(path_type=Path), help="Write commands, decisions and summary here.")
+@log_options
+def backtest(plan: Path | None, out: Path | None, as_json: bool, **said: Any) -> None:
+    """Run a plan over what really happened, waits included; nothing is sent."""
+    from agents.cli.replay_text import backtest_text
+    from pipeline.errors import UsageError
+    from pipeline.replay.backtest import write_results
+    from pipeline.replay.spread import replay
+    from pipeline.replay.summary import summary
+    from pipeline.replay.task import Task
+    from pipeline.scenario.compile import read_settings
+
+    if out is not None and out.exists():
+        raise UsageError(f"{out}: is there already: name a new folder")
+    draft = read_plan(plan, said["said"])
+    with stage(said, draft) as at:
+        draft = draft or live_plan(at.log)
+        task = Task(at.log, draft, at.since, at.until, decisions=out is not None, checkpoint=at.checkpoint)
+        found = replay(task, at.folder, at.processes, at.watch("replaying"))
+        figures = {"plan": draft.hash, **summary(found)}
+        if at.spooled is not None:
+            figures["refused"] = dict(at.spooled.refused.most_common())
+        if out is not None:
+            write_results(found, figures, out)
+    if as_json:
+        sys.stdout.buffer.write(orjson.dumps(figures) + b"\n")
+    else:
+        click.echo(backtest_text(figures, read_settings(draft).store.currency))

@@ -1,0 +1,32 @@
+"""Daily checkpoints as replay finds them: which one is nearest before a time, and where the streams stood then."""
+
+from pathlib import Path
+
+from rocksdict import AccessType, Rdict
+
+from pipeline.runtime.checkpoints import checkpoints_of
+from pipeline.runtime.folder import STREAMS, stream_key
+from pipeline.store.rocks import options
+
+
+def nearest(data: Path, moment: int) -> Path | None:
+    """Return the newest checkpoint whose watermark is not after a time (UTC ms), None where there is none."""
+    found = [one for one in checkpoints_of(data) if one.watermark <= moment]
+    return max(found, key=lambda one: one.offset).path if found else None
+
+
+def stream_ends(checkpoint: Path) -> dict[tuple[str, int], int]:
+    """Return the offset after the last record of each stream of an embedded run when the checkpoint was taken."""
+    rows = Rdict(str(checkpoint), options(), access_type=AccessType.read_only())
+    try:
+        return {(stream, 0): _end(rows, stream) for stream in STREAMS}
+    finally:
+        rows.close()
+
+
+def _end(rows: Rdict, stream: str) -> int:
+    found = rows.iter()
+    found.seek_for_prev(stream_key(stream, 2**63 - 1))
+    if found.valid() and found.key().startswith(stream_key(stream, 0)[:-8]):
+        return int.from_bytes(found.key()[-8:], "big") + 1
+    return 0

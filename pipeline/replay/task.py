@@ -1,0 +1,65 @@
+"""What a replay is asked: which log, under which plan, which stretch of it, whose events."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from models.ids import partition_of
+from pipeline.scenario.sources import PlanSources
+
+
+@dataclass(frozen=True)
+class Task:
+    """One replay. Times are UTC milliseconds of log time.
+
+    `draft` None replays the log as it was; else that plan takes the place of the recorded ones: from the log's first
+    activation on, or from `since` on, as if it had been published then. `customers` names those who are looked at
+    (None: all). `decisions` keeps every decision and cancel, `states` the final states; `traced` notes each guard.
+    """
+
+    log: Path
+    draft: PlanSources | None = None
+    since: int | None = None
+    until: int | None = None
+    customers: tuple[str, ...] | None = None
+    decisions: bool = False
+    checkpoint: Path | None = None
+    live_from: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One process's part of a task: a journal partition, and of its customers one share of several."""
+
+    task: Task
+    partition: int
+    partitions: int
+    share: int
+    shares: int
+    out: Path
+
+    @property
+    def name(self) -> str:
+        """Return a name for its folder."""
+        return f"part-{self.partition}-{self.share}"
+
+    def takes(self, customer: str) -> bool:
+        """Say whether a customer of this partition belongs to this unit."""
+        names = self.task.customers
+        if names is not None and customer not in names:
+            return False
+        # Shares divide what the partition's own hash leaves over.
+        whole = partition_of(customer, self.partitions * self.shares)
+        return self.shares == 1 or whole // self.partitions == self.share
+
+
+@dataclass
+class UnitResult:
+    """What one unit gave: counts by key, and the folder where its records stand by customer."""
+
+    out: Path
+    counts: dict[tuple[str, ...], int] = field(default_factory=dict)
+    watermark: int = 0
+    first: int | None = None
+    events: int = 0
+    notes: dict[str, Any] = field(default_factory=dict)
