@@ -102,10 +102,9 @@ class Pump(Service):
         """Commit the group's offsets once a second, for lag monitors alone: the truth is the progress record."""
         while not self.should_stop:
             await self.sleep(TELL_S)
-            noted, self.noted = self.noted, {}
-            places = {
-                TopicPartition(self.topics.journal, one): offset for one, offset in noted.items() if self.owned(one)
-            }
+            noted = [(one, offset) for one, offset in self.noted.items() if self.owned(one)]
+            self.noted.clear()  # the lanes hold on to this very dict
+            places = {TopicPartition(self.topics.journal, one): offset for one, offset in noted}
             if places:
                 try:
                     await self.reader.commit(places)

@@ -38,7 +38,6 @@ from pipeline.store.rocks import RocksStore
 
 COMMIT_EVENTS = 5_000
 COMMIT_S = 0.05
-MARK_S = 1.0
 REOPEN_S = 1.0
 FAILING_S = 60.0
 # A lane that is told to stop may end the commit it is in: cut off there, it would leave the transaction open.
@@ -157,7 +156,6 @@ class Lane:
         self.place.seek(self.partition, progress.next_offset)
 
     async def _work(self) -> None:
-        marked = time.monotonic()
         while True:
             records = await self._next()
             runtime = self.runtime
@@ -174,9 +172,6 @@ class Lane:
                 more = runtime.drain()
             if runtime.changed:
                 await self._commit(runtime)
-                marked = time.monotonic()
-            elif time.monotonic() - marked > MARK_S:
-                marked = time.monotonic()
 
     async def _next(self) -> list[ConsumerRecord]:
         """Return what has come, gathered for a short while so that a commit carries more than one message."""

@@ -1,5 +1,6 @@
 """Starts the workers as processes of their own, kills and freezes them, and reads what the topics hold."""
 
+import asyncio
 import itertools
 import json
 import os
@@ -11,6 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from aiokafka.admin import AIOKafkaAdminClient
+
+from agents.kafka import clients
 from models.topics import Topics
 
 _numbers = itertools.count(1)
@@ -26,6 +30,19 @@ def wait_for(condition: Callable[[], Any], timeout_s: float, what: str) -> Any:
             return found
         time.sleep(0.05)
     raise AssertionError(f"not within {timeout_s} s: {what}")
+
+
+async def _lag(bootstrap: str, group: str, topic: str) -> int:
+    admin, reader = AIOKafkaAdminClient(bootstrap_servers=bootstrap), clients.consumer(bootstrap, topic)
+    await admin.start()
+    await reader.start()
+    try:
+        held = await admin.list_consumer_group_offsets(group)
+        ends = await reader.end_offsets(list(reader.assignment()))
+        return sum(end - (held[place].offset if place in held else 0) for place, end in ends.items())
+    finally:
+        await reader.stop()
+        await admin.close()
 
 
 class Cluster:
@@ -89,6 +106,10 @@ class Cluster:
         """Return every customer's final state."""
         out = self.run("customer", "--all", "--kafka", "--prefix", self.prefix, "--json")
         return {row["id"]: row for row in map(json.loads, out.splitlines())}
+
+    def lag(self, group: str, topic: str) -> int:
+        """Return how many records of a topic lie after the group's offsets, as a lag monitor sees it."""
+        return asyncio.run(_lag(self.bootstrap, self.prefix + group, topic))
 
     def log_of(self, kind: str) -> str:
         """Return all that workers of a kind logged."""

@@ -100,6 +100,7 @@ def test_two_journeys_and_a_sender_give_what_one_process_gives(
         cluster.journeys("b")
         wait_for(lambda: finished(cluster), 90, "the journal is read to its end")
         check_same(cluster, expected, embedded)
+        wait_for(lambda: cluster.lag("journeys", cluster.topics.journal) == 0, 10, "lag monitors see it read")
         cluster.start("sender", "--channel", "email", "--smtp", f"smtp://127.0.0.1:{port}")
         # Customers of this history have no address: SMTP refuses each with a reason, and the ledger closes.
         wait_for(lambda: cluster.ledger()["commands"]["pending"] == 0, 60, "every command has its end")
