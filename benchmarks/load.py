@@ -65,3 +65,12 @@ def records(count: int, customers: int, seed: int, start_ms: int, per_second: in
         at = start_ms + number * 1000 // per_second
         body = {"type": kind, "id": f"{seed}-{number}", "customer": customer, "occurred_at": at}
         yield Record(TOPIC_OF[kind], customer.encode(), orjson.dumps(body | _data(kind, number, dice)))
+
+
+def first_views(customers: int, start_ms: int) -> Iterator[Record]:
+    """Yield one product view of every customer in turn."""
+    dice = random.Random(0)
+    for number in range(customers):
+        body = {"type": "product_viewed", "id": f"f-{number}", "customer": f"c{number}", "occurred_at": start_ms}
+        value = orjson.dumps(body | _data("product_viewed", number, dice))
+        yield Record(TOPIC_OF["product_viewed"], f"c{number}".encode(), value)

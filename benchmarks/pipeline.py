@@ -1,173 +1,110 @@
-"""The whole pipeline on a local broker: how fast a backlog is worked off, and the latency of an open loop."""
+"""The whole pipeline on a local broker, on the same cores: a backlog worked off, and open loops with their latency."""
 
 import asyncio
-import json
-import signal
-import subprocess
-import sys
-import tempfile
 import time
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Any
 
 import msgspec
-import orjson
-import psutil
-from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from agents import localkafka
 from agents.kafka import clients
-from agents.kafka.tables import partition_count
-from benchmarks.load import TOPIC_OF, records
-from models.ids import partition_of
-from models.topics import Topics
+from benchmarks.deployment import PARTITIONS, Deployment, cpu_s, end
+from benchmarks.generator import PREFIX
 
-PARTITIONS = 8
-SETTINGS = ("--set", "consent_default=granted", "--set", "require_address=false")
-
-
-class Run:
-    """One deployment on a broker of its own."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-        self.bootstrap = localkafka.start(folder / "kafka")
-        self.topics = Topics("bench-")
-        names = sorted(set(TOPIC_OF.values()))
-        self.sources = folder / "sources.yaml"
-        said = [{"name": one, "topic": f"bench-{one}", "delay": "1s"} for one in names]
-        self.sources.write_text(json.dumps({"sources": said}))
-        self.command("topics", "apply", "--partitions", str(PARTITIONS), "--sources", str(self.sources))
-
-    def command(self, *words: str) -> None:
-        """Run a command to its end."""
-        full = [sys.executable, "-m", "agents.cli.main", *words, "--prefix", "bench-", "--bootstrap", self.bootstrap]
-        subprocess.run(full, check=True, capture_output=True)
-
-    def worker(self, *words: str) -> subprocess.Popen[bytes]:
-        """Start a worker."""
-        full = [sys.executable, "-m", "agents.cli.main", "worker", *words, "--prefix", "bench-"]
-        log = (self.folder / f"{words[0]}.log").open("ab")
-        return subprocess.Popen([*full, "--bootstrap", self.bootstrap], stdout=log, stderr=log)
-
-    async def publish(self, count: int, customers: int, seed: int, per_second: int | None) -> None:
-        """Write the load, as fast as it goes or at a rate (an open loop: late sends are not left out)."""
-        producer = clients.producer(self.bootstrap, linger_ms=5)
-        await producer.start()
-        began = time.time()
-        now = round(began * 1000)
-        for number, record in enumerate(records(count, customers, seed, now, per_second or 1_000_000)):
-            if per_second and number % 50 == 0:
-                ahead = began + number / per_second - time.time()
-                if ahead > 0:
-                    await asyncio.sleep(ahead)
-            value = record.value
-            if per_second:
-                body = orjson.loads(value)
-                body["occurred_at"] = time.time_ns() // 1_000_000
-                value = orjson.dumps(body)
-            place = partition_of(record.key.decode(), PARTITIONS)
-            await producer.send(f"bench-{record.topic}", value, key=record.key, partition=place)
-        await producer.stop()
-
-    async def caught_up(self, group: str, topics: list[str]) -> None:
-        """Wait until a group has committed to the ends of some topics."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
-        reader = clients.consumer(self.bootstrap)
-        await admin.start()
-        await reader.start()
-        try:
-            while True:
-                places = [
-                    TopicPartition(one, p) for one in topics for p in range(await partition_count(self.bootstrap, one))
-                ]
-                ends = {place: end for place, end in (await reader.end_offsets(places)).items() if end}
-                held = await _held(admin, group)
-                if all(place in held and held[place].offset >= end for place, end in ends.items()):
-                    return
-                await asyncio.sleep(0.05)
-        finally:
-            await admin.close()
-            await reader.stop()
+# An order is confirmed at once: the time from its record to its command, read committed, is the pipeline's latency.
+STEP = "confirmation"
+QUIET_S = 2.0
+# Commands of an open loop's first seconds are left out: caches and the group are still warming up.
+WARM_S = 5
 
 
-async def _held(admin: AIOKafkaAdminClient, group: str) -> dict[TopicPartition, object]:
-    try:
-        return await admin.list_consumer_group_offsets(group)
-    except KafkaError:
-        return {}  # the coordinator is being made
+@dataclass(frozen=True)
+class Loop:
+    """What an open loop gave: commands, their latencies (ms), CPU µs an event, and whether the pipeline kept up."""
+
+    rate: int
+    commands: int
+    p50_ms: int
+    p99_ms: int
+    cpu_us: dict[str, float]
+
+    def rows(self) -> dict[str, float]:
+        """Return the rows of the report."""
+        name = f"open loop of {self.rate:,} events/s"
+        used = {f"{name}, {kind} CPU us/event": figure for kind, figure in self.cpu_us.items()}
+        return {
+            f"{name}, latency p50 ms": self.p50_ms,
+            f"{name}, latency p99 ms": self.p99_ms,
+            f"{name}, commands measured": self.commands,
+            **used,
+        }
 
 
-def backlog(run: Run, count: int, customers: int) -> dict[str, float]:
-    """Return events/s and CPU of ingest and journeys, one after the other, over a backlog."""
-    asyncio.run(run.publish(count, customers, 1, None))
-    names = [f"bench-{one}" for one in sorted(set(TOPIC_OF.values()))]
+def backlog(run: Deployment, count: int, customers: int) -> dict[str, float]:
+    """Return events/s and CPU of ingest and of journeys, one after the other, over a backlog."""
+    run.generator(count, customers).wait()
     figures: dict[str, float] = {}
-    ingest = run.worker("ingest", "--plan", "scenarios", "--sources", str(run.sources), *SETTINGS)
-    began = time.time()
-    asyncio.run(run.caught_up("bench-ingest", names))
-    figures["ingest events/s"] = count / (time.time() - began)
-    figures["ingest CPU us"] = sum(psutil.Process(ingest.pid).cpu_times()[:2]) / count * 1e6
-    ingest.send_signal(signal.SIGTERM)
-    ingest.wait()
-    journeys = run.worker("journeys", "--data", str(run.folder / "j"), "--instance", "one")
-    began = time.time()
-    asyncio.run(run.caught_up("bench-journeys", [run.topics.journal]))
-    figures["journeys events/s"] = count / (time.time() - began)
-    figures["journeys CPU us"] = sum(psutil.Process(journeys.pid).cpu_times()[:2]) / count * 1e6
-    figures["journeys memory MB"] = psutil.Process(journeys.pid).memory_info().rss / 1e6
-    journeys.send_signal(signal.SIGTERM)
-    journeys.wait()
+    for name, start, topics in (
+        ("ingest", run.ingest, [PREFIX + one for one in run.names]),
+        ("journeys", run.journeys, [run.topics.journal]),
+    ):
+        worker = start()
+        before, began = cpu_s(worker), time.time()
+        run.caught_up(name, topics)
+        figures[f"backlog, {name} events/s"] = count / (time.time() - began)
+        figures[f"backlog, {name} CPU us/event"] = (cpu_s(worker) - before) / count * 1e6
+        figures[f"backlog, {name} memory MB"] = worker.memory_info().rss / 1e6
+        end(worker)
     return figures
 
 
-async def _latencies(run: Run, seconds: int, per_second: int, customers: int) -> list[int]:
-    reader = clients.consumer(run.bootstrap)
-    await reader.start()
-    places = [TopicPartition(run.topics.delivery, one) for one in range(PARTITIONS)]
-    reader.assign(places)
-    for place, end in (await reader.end_offsets(places)).items():
-        reader.seek(place, end)
-    sending = asyncio.create_task(run.publish(seconds * per_second, customers, 2, per_second))
+async def _latencies(run: Deployment, reader: AIOKafkaConsumer, sending: Any, since_ms: int) -> list[int]:
     found: list[int] = []
-    quiet = 0
-    while quiet < 20:
+    quiet_since = time.monotonic()
+    while time.monotonic() - quiet_since < QUIET_S:
         fetched = await reader.getmany(timeout_ms=100)
         now = time.time_ns() // 1_000_000
         for rows in fetched.values():
             for row in rows:
                 said = msgspec.json.decode(row.value)
-                if said["kind"] == "command" and said["step"] == "confirmation":
+                if said["kind"] == "command" and said["step"] == STEP and said["due_at"] >= since_ms:
                     found.append(now - said["due_at"])
-        quiet = quiet + 1 if sending.done() else 0
-    await reader.stop()
+        if sending.poll() is None:
+            quiet_since = time.monotonic()
     return sorted(found)
 
 
-def latency(run: Run, seconds: int, per_second: int, customers: int) -> dict[str, float]:
-    """Return the latency from an order's record to its command, read by a committed reader."""
-    workers = [
-        run.worker("ingest", "--sources", str(run.sources)),
-        run.worker("journeys", "--data", str(run.folder / "j"), "--instance", "one"),
-    ]
-    asyncio.run(_latencies(run, 5, per_second // 5, customers))  # warm
-    found = asyncio.run(_latencies(run, seconds, per_second, customers))
-    for one in workers:
-        one.send_signal(signal.SIGTERM)
-        one.wait()
-    return {
-        "latency p50 ms": float(found[len(found) // 2]),
-        "latency p99 ms": float(found[len(found) * 99 // 100]),
-        "latency commands": float(len(found)),
-    }
+async def _measure(run: Deployment, rate: int, seconds: int, customers: int, seed: int) -> list[int]:
+    reader = clients.consumer(run.bootstrap)
+    await reader.start()
+    try:
+        places = [TopicPartition(run.topics.delivery, one) for one in range(PARTITIONS)]
+        reader.assign(places)
+        for place, upto in (await reader.end_offsets(places)).items():
+            reader.seek(place, upto)
+        count = rate * (seconds + WARM_S)
+        sending = run.generator(count, customers, "--rate", str(rate), "--seed", str(seed))
+        since = (time.time_ns() // 1_000_000) + count // 150 + WARM_S * 1000  # the load is made before it is sent
+        return await _latencies(run, reader, sending, since)
+    finally:
+        await reader.stop()
 
 
-def measure(count: int, customers: int, seconds: int) -> dict[str, float]:
-    """Run everything on a fresh broker."""
-    with tempfile.TemporaryDirectory() as name:
-        run = Run(Path(name))
-        try:
-            return {**backlog(run, count, customers), **latency(run, seconds, 5_000, customers)}
-        finally:
-            localkafka.stop(Path(name) / "kafka")
+def open_loop(run: Deployment, rate: int, seconds: int, customers: int, seed: int) -> Loop:
+    """Return what an open loop at a rate gave."""
+    workers = {"ingest": run.ingest(), "journeys": run.journeys()}
+    run.caught_up("journeys", [run.topics.journal])
+    before = {name: cpu_s(worker) for name, worker in workers.items()}
+    found = asyncio.run(_measure(run, rate, seconds, customers, seed))
+    used = {name: cpu_s(worker) - before[name] for name, worker in workers.items()}
+    for worker in workers.values():
+        end(worker)
+    events = rate * (seconds + WARM_S)
+    return Loop(
+        rate=rate,
+        commands=len(found),
+        p50_ms=found[len(found) // 2] if found else -1,
+        p99_ms=found[len(found) * 99 // 100] if found else -1,
+        cpu_us={name: seconds_used / events * 1e6 for name, seconds_used in used.items()},
+    )

@@ -1,26 +1,82 @@
-"""`make bench`: measures and prints a table. Nothing else should run on the machine meanwhile."""
+"""`make bench`: measures and prints a table, row by row. Nothing else should run on the machine meanwhile."""
 
 import argparse
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
+from benchmarks.deployment import Deployment
 from benchmarks.machine import describe
-from benchmarks.pipeline import measure
+from benchmarks.pipeline import backlog, open_loop
+from benchmarks.restart import fill, restarts
 from benchmarks.stages import ingest_us, journeys_us
+
+PARTS = ("stages", "backlog", "latency", "sustained", "restart")
+
+
+@contextmanager
+def deployment() -> Iterator[Deployment]:
+    """Give a fresh broker with its topics."""
+    with tempfile.TemporaryDirectory() as name:
+        run = Deployment(Path(name))
+        try:
+            yield run
+        finally:
+            run.close()
+
+
+def stages(events: int, customers: int) -> dict[str, float]:
+    """Measure the stages alone, without a broker."""
+    used, size = journeys_us(events, customers)
+    return {
+        "ingest stage, CPU us/event": ingest_us(events, customers),
+        "journeys stage, CPU us/event": used,
+        "store, bytes a customer": size,
+    }
+
+
+def worked_off(events: int, customers: int) -> dict[str, float]:
+    """Measure a backlog on a fresh broker."""
+    with deployment() as run:
+        return backlog(run, events, customers)
+
+
+def loop(rate: int, seconds: int, customers: int) -> dict[str, float]:
+    """Measure an open loop over customers who are all known already."""
+    with deployment() as run:
+        fill(run, customers)
+        return open_loop(run, rate, seconds, customers, 2).rows()
+
+
+def again(customers: int) -> dict[str, float]:
+    """Measure restarts."""
+    with deployment() as run:
+        fill(run, customers)
+        return restarts(run, customers)
 
 
 def main() -> None:
-    """Measure the stages alone, then the pipeline on a broker."""
+    """Measure what was asked for; by default everything."""
     words = argparse.ArgumentParser()
+    words.add_argument("parts", nargs="*", choices=PARTS, default=list(PARTS))
     words.add_argument("--events", type=int, default=400_000)
     words.add_argument("--customers", type=int, default=200_000)
+    words.add_argument("--known", type=int, default=1_000_000, help="customers of the restart")
+    words.add_argument("--rates", type=int, nargs="*", default=[10_000, 15_000, 20_000, 25_000])
     words.add_argument("--seconds", type=int, default=20)
     said = words.parse_args()
+    parts: dict[str, Callable[[], dict[str, float]]] = {
+        "stages": lambda: stages(said.events, said.customers),
+        "backlog": lambda: worked_off(said.events, said.customers),
+        "latency": lambda: loop(5_000, said.seconds, said.customers),
+        "sustained": lambda: {k: v for rate in said.rates for k, v in loop(rate, said.seconds, said.customers).items()},
+        "restart": lambda: again(said.known),
+    }
     print(describe(), flush=True)
-    rows: dict[str, float] = {"ingest stage, CPU us/event": ingest_us(said.events, said.customers)}
-    used, size = journeys_us(said.events, said.customers)
-    rows |= {"journeys stage, CPU us/event": used, "bytes a customer on disk": size}
-    rows |= measure(said.events, said.customers, said.seconds)
-    for name, figure in rows.items():
-        print(f"| {name} | {figure:,.1f} |")
+    for name in said.parts:
+        for row, figure in parts[name]().items():
+            print(f"| {row} | {figure:,.1f} |", flush=True)
 
 
 if __name__ == "__main__":
