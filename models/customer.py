@@ -127,6 +127,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     partition: int = 0
     offset: int = 0
     depth: int = 0
+    started: bool = False  # by another scenario's step
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -140,13 +141,20 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     settled: str = ""  # "" or the receipt's state
 
 
+class Passed(msgspec.Struct, frozen=True, array_like=True):
+    """A send or split that was passed ("" before the first), and the way by which each wait since was left."""
+
+    step: str
+    ways: tuple[int, ...] = ()
+
+
 class Enrolment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One customer's passage through one scenario.
 
     `clock` is the time at which the last step was done (entry's `at` at first): waits count from it. `at_step` is the
     index of the op in the version's program at which it stands. `closing` means that its last message is out and
     that only exits and receipts act on it still. `next_entry` is the latest entry event that came while inside, `by`
-    the event that ended the last `wait_for`, which satisfies no second one.
+    the event that ended the last `wait_for`, which satisfies no second one. `trail` is what an edit is mapped by.
     """
 
     id: str
@@ -166,6 +174,7 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ended_at: Time | None = None
     next_entry: Entry | None = None
     by: str = ""
+    trail: tuple[Passed, ...] = ()
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -186,6 +195,7 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     scenario: str
     at: Time
     key: str = ""
+    started_by: str = ""  # the entry event, where another scenario started it: it starts it once
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -4,13 +4,14 @@ from typing import Any
 
 import msgspec
 
-# Outcomes, with who reads them: `entered`, `not_entered`, `sent` (a command was emitted), `suppressed` (a send step was
-# reached and passed over), `waiting` (a send step waits), `exited`, `completed`, `goal`, `cancelled`, `settled`,
-# `branched`, `failed` (an expression had no value or an exception was caught), `dropped` (a bound was reached),
-# `linked` (a visitor signed in and is an alias now), `merged` (what a visitor held came to the known customer).
+# Outcomes, with who reads them: `entered`, `not_entered`, `sent` (a command was emitted), `suppressed` (a send step
+# was reached and passed over), `waiting` (a send step waits), `exited`, `completed`, `goal`, `cancelled`, `settled`,
+# `branched`, `migrated` (an edit moved it), `failed` (an expression had no value or an exception was caught),
+# `dropped` (a bound was reached), `linked` (a visitor signed in and is an alias now), `merged` (what a visitor held
+# came to the known customer).
 OUTCOMES = (
     "entered", "not_entered", "sent", "suppressed", "waiting", "exited", "completed",
-    "goal", "cancelled", "settled", "branched", "failed", "dropped", "linked", "merged",
+    "goal", "cancelled", "settled", "branched", "migrated", "failed", "dropped", "linked", "merged",
 )  # fmt: skip
 
 

@@ -255,7 +255,7 @@ class ScenarioSpec(Written):
     holdout: Share | None = None
     exit: list[ExitSpec] = []
     goal: GoalSpec | None = None
-    on_change: Literal["pin"] = "pin"
+    on_change: Literal["pin", "migrate", "drain"] = "pin"
     steps: list[Step] = Field(min_length=1)
 
     @field_validator("enter", "exit", mode="before")

@@ -16,6 +16,7 @@ enrolment has a clock of its own, which starts at the entry event's `at`: waits,
 So events that are read early or late by each other give the same messages, as far as the remembered ones reach.
 
     state           profile, cart, person, interests   what each event leaves in the customer
+    edits           edits, trail                       what a plan's edit does to those inside
     memory          memory, bounds                     what is kept to look back at, and how much of it
     enrolments      entering, exits, ending, settling  how they begin, end, close; goals, cancels, receipts
                     withdrawing                        what a withdrawn consent takes back
@@ -30,12 +31,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from models.customer import Customer
+from models.customer import Customer, Enrolment
 from models.event import Event
 from models.identity import ERASURE, MERGED
 from models.ids import derived_event_id
 from pipeline.engine import (
     cart,
+    edits,
     entering,
     exits,
     identity,
@@ -49,7 +51,8 @@ from pipeline.engine import (
     waits,
     withdrawing,
 )
-from pipeline.engine.ending import cancel_unsent, end
+from pipeline.engine.ending import cancel_unsent, close_or_drop, end
+from pipeline.engine.entering import is_stopped
 from pipeline.engine.memory import note_id, remember
 from pipeline.engine.plan import Plan
 from pipeline.engine.transition import Transition
@@ -64,9 +67,9 @@ def apply_event(
     A timer is fireable when its due time is before `watermark` (UTC ms). `silent`: update the profile, start nothing.
     """
     if customer is None:
-        customer = Customer(id=event.customer, activated=plan.hash)
+        customer = Customer(id=event.customer, activated=plan.pass_name)
     work = Work(customer, plan, watermark)
-    if work.activated != plan.hash:
+    if work.activated != plan.pass_name:
         _activate(work, activated_at)
     timers.fire(work)
     if work.gone:
@@ -92,7 +95,7 @@ def apply_event(
 def fire_timers(customer: Customer, watermark: int, plan: Plan, *, activated_at: int = 0) -> Transition:
     """Fire every timer that is due before `watermark`, in order (due, priority, scenario, enrolment, step)."""
     work = Work(customer, plan, watermark)
-    if work.activated != plan.hash:
+    if work.activated != plan.pass_name:
         _activate(work, activated_at)
     timers.fire(work)
     return work.transition()
@@ -101,7 +104,7 @@ def fire_timers(customer: Customer, watermark: int, plan: Plan, *, activated_at:
 def activate(customer: Customer, plan: Plan, watermark: int, activated_at: int) -> Transition:
     """Do the activation pass of a plan on one customer, with `now` = `activated_at`, then what it made due."""
     work = Work(customer, plan, watermark)
-    if work.activated != plan.hash:
+    if work.activated != plan.pass_name:
         _activate(work, activated_at)
     timers.fire(work)
     return work.transition()
@@ -113,21 +116,30 @@ def next_due(customer: Customer) -> int | None:
 
 
 def _activate(work: Work, at: int) -> None:
-    """Those inside stay on their version (pin); whose version is nowhere any more, ends."""
+    """Let an edit, or a stop, act on those inside; whose version is nowhere any more, ends."""
     work.move_now(at)
-    work.activated = work.plan.hash
-    live = [scenario.name for scenario in work.plan.scenarios]
+    work.activated = work.plan.pass_name
     for enrolment in work.enrolments:
-        if work.scenario_of(enrolment) is not None:
-            continue
-        if enrolment.closing:
-            # Without its exits nothing could stop what is out any more.
-            cancel_unsent(work, enrolment, "version_missing")
-            work.drop(enrolment.id)
-        else:
-            reason = "version_missing" if enrolment.scenario in live else "scenario_removed"
-            end(work, enrolment, work.now, "exited", reason, cancel=True)
+        live = edits.target_of(work.plan, enrolment)
+        if is_stopped(work.plan, enrolment.scenario):
+            _leave(work, enrolment, "stopped")
+        elif live is not None:
+            edits.migrate(work, enrolment, live, at)
+        elif work.scenario_of(enrolment) is None:
+            _leave(work, enrolment, "version_missing" if enrolment.scenario in work.plan.live else "scenario_removed")
     timers.run_ready(work)
+
+
+def _leave(work: Work, enrolment: Enrolment, reason: str) -> None:
+    """End an enrolment; of one that is closing take back what is out, which nothing else could stop any more."""
+    if not enrolment.closing:
+        end(work, enrolment, work.now, "exited", reason, cancel=True)
+        return
+    cancelled = cancel_unsent(work, enrolment, reason)
+    if reason == "stopped":
+        close_or_drop(work, cancelled)
+    else:
+        work.drop(enrolment.id)
 
 
 def _forget(work: Work, event: Event) -> None:

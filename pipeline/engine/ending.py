@@ -24,8 +24,13 @@ def unsettled(enrolment: Enrolment) -> list[Sent]:
     return [sent for sent in enrolment.sent if not sent.settled]
 
 
+def started_by(enrolment: Enrolment) -> str:
+    """Return the entry event by which another scenario started an enrolment; the empty text where none did."""
+    return enrolment.entry.event if enrolment.entry.started else ""
+
+
 def _note_end(work: Work, enrolment: Enrolment, at: int) -> None:
-    new = Ended(scenario=enrolment.scenario, key=enrolment.key, at=at)
+    new = Ended(scenario=enrolment.scenario, key=enrolment.key, at=at, started_by=started_by(enrolment))
     same = [old for old in work.ended if old.scenario == new.scenario and old.key != new.key]
     others = [old for old in work.ended if old.scenario != new.scenario]
     work.ended = (*others, *same[-(ENDED_OF_A_SCENARIO - 1) :], new)

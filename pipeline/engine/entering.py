@@ -2,14 +2,14 @@
 
 from msgspec.structs import replace
 
-from models.customer import Enrolment, Entry, Sent
+from models.customer import Ended, Enrolment, Entry, Sent
 from models.ids import enrolment_id
 from pipeline.engine.bounds import bounded
 from pipeline.engine.chances import sits_out
 from pipeline.engine.ending import end
 from pipeline.engine.env import Env, Missing
 from pipeline.engine.exits import exit_condition, goal_of_memory, holds, overtaken_by
-from pipeline.engine.plan import START, Again, Enter, Scenario
+from pipeline.engine.plan import START, Again, Enter, Plan, Scenario
 from pipeline.engine.work import Happening, Work, entry_view
 
 OPEN_OF_A_SCENARIO = 16
@@ -86,7 +86,7 @@ def start(work: Work, by: Enrolment, name: str) -> None:
         work.decide("not_entered", "no_such_scenario", by, step=name)
     for scenario, enter in ways:
         # Its exits, goal and waits count from the start: what came before it was the starting scenario's to judge.
-        entry = replace(by.entry, at=by.clock, name=enter.name)
+        entry = replace(by.entry, at=by.clock, name=enter.name, started=True)
         env = work.env(by, entry_view(by))
         if not holds(enter.when, env) or (enter.unless is not None and not _fails(enter, env)):
             continue
@@ -145,13 +145,18 @@ def _keep_for_later(work: Work, inside: Enrolment, entry: Entry) -> None:
 
 
 def _refusal(work: Work, scenario: Scenario, again: Again, enrolment: Enrolment) -> str | None:
-    if _switch(work, scenario) == "stopped":
+    if is_stopped(work.plan, scenario.name):
         return "stopped"
     if enrolment.entry.depth > DEPTH_MAX:
         return "loop"
     if work.enrolment(enrolment.id) is not None:
         return "again"
-    ends = [old.at for old in work.ended if old.scenario == scenario.name and old.key == enrolment.key]
+    if scenario.name in work.plan.draining:
+        return "draining"
+    if enrolment.entry.started and any(old.started_by == enrolment.entry.event for old in _ends_of(work, enrolment)):
+        # Its messages would have the same ids as those of the first time.
+        return "again"
+    ends = [old.at for old in _ends_of(work, enrolment)]
     if ends and enrolment.entry.at < max(ends):
         # Read late: it came while they were inside. Read in time it would have begun nothing either.
         return "inside"
@@ -164,8 +169,13 @@ def _refusal(work: Work, scenario: Scenario, again: Again, enrolment: Enrolment)
     return None
 
 
-def _switch(work: Work, scenario: Scenario) -> str | None:
-    return work.plan.switches.get(scenario.name) or work.plan.switches.get("*")
+def _ends_of(work: Work, enrolment: Enrolment) -> list[Ended]:
+    return [old for old in work.ended if old.scenario == enrolment.scenario and old.key == enrolment.key]
+
+
+def is_stopped(plan: Plan, scenario: str) -> bool:
+    """Say whether an operator stopped a scenario, or all: nobody enters, and who is inside leaves."""
+    return "stopped" in {plan.switches.get(scenario), plan.switches.get("*")}
 
 
 def _make_room(work: Work, scenario: Scenario) -> None:

@@ -1,7 +1,7 @@
 """What becomes of timers whose step raises: their enrolments end, so that the customer can go on."""
 
 from models.customer import Customer, Ended, Enrolment
-from pipeline.engine.ending import cancel_unsent
+from pipeline.engine.ending import cancel_unsent, started_by
 from pipeline.engine.plan import Plan
 from pipeline.engine.transition import Transition
 from pipeline.engine.work import Work
@@ -14,7 +14,7 @@ def give_up(customer: Customer, watermark: int, plan: Plan, reason: str) -> Tran
     cancelled, and `again` counts from the timer that failed.
     """
     work = Work(customer, plan, watermark)
-    work.activated = plan.hash
+    work.activated = plan.pass_name
     for enrolment in customer.enrolments:
         waiting = enrolment.waiting
         if waiting is None or waiting.due >= watermark:
@@ -30,4 +30,5 @@ def give_up(customer: Customer, watermark: int, plan: Plan, reason: str) -> Tran
 
 def _note_end(work: Work, enrolment: Enrolment, at: int) -> None:
     others = [old for old in work.ended if (old.scenario, old.key) != (enrolment.scenario, enrolment.key)]
-    work.ended = (*others, Ended(scenario=enrolment.scenario, key=enrolment.key, at=at))
+    new = Ended(scenario=enrolment.scenario, key=enrolment.key, at=at, started_by=started_by(enrolment))
+    work.ended = (*others, new)

@@ -267,7 +267,14 @@ class Plan:
     versions: dict[tuple[str, str], Scenario] = field(default_factory=dict)
     best_hours: tuple[str, ...] = ()  # channels whose opens and clicks are counted by hour
     issues_vouchers: bool = False
+    live: dict[str, Scenario] = field(default_factory=dict)
+    draining: tuple[str, ...] = ()  # scenarios whose edit lets nobody new in: who is inside stays on an earlier version
+    pass_name: str = ""  # names what the activation pass brings about: a customer passes each once
     places_ms: int = 0  # the longest window of any cap or limit: places older than this are forgotten
+
+
+def _drains(live: Scenario | None, version: str) -> bool:
+    return live is not None and live.on_change == "drain" and live.version != version
 
 
 def make_plan(
@@ -295,6 +302,8 @@ def make_plan(
     for scenario in versions.values():
         for kind, fields in scenario.event_fields:
             remembered[kind] = tuple(sorted({*remembered.get(kind, ()), *fields}))
+    by_name = {scenario.name: scenario for scenario in live}
+    stopped = sorted(name for name, state in (switches or {}).items() if state == "stopped")
     hours = [op.best_of for one in versions.values() for op in one.program if isinstance(op, Until) and op.best_of]
     sends = [op for one in versions.values() for op in one.program if isinstance(op, Send)]
     windows = [cap.per_ms for cap in settings.caps]
@@ -310,6 +319,9 @@ def make_plan(
         remembered=remembered,
         entries_by_event={kind: tuple(found) for kind, found in entries.items()},
         versions=versions,
+        live=by_name,
+        draining=tuple(sorted({one for one, version in versions if _drains(by_name.get(one), version)})),
+        pass_name="/".join([name, *stopped]),
         issues_vouchers=any("voucher" in value.reads for op in sends for _, value in op.data),
         best_hours=tuple(sorted(dict.fromkeys(hours))),
         places_ms=max(windows, default=0),

@@ -22,6 +22,7 @@ from pipeline.engine.env import Missing
 from pipeline.engine.person import address_of, consents_to, text_of
 from pipeline.engine.plan import Scenario, Send
 from pipeline.engine.quiet import quiet_until
+from pipeline.engine.trail import with_step
 from pipeline.engine.vouchers import Issuer
 from pipeline.engine.work import Work
 
@@ -58,7 +59,7 @@ def send(work: Work, scenario: Scenario, enrolment: Enrolment, op: Send) -> None
 
 def _pass_over(work: Work, enrolment: Enrolment, op: Send, reason: str) -> None:
     work.decide("suppressed", reason, enrolment, step=op.name)
-    work.put(replace(enrolment, at_step=op.next))
+    work.put(replace(enrolment, at_step=op.next, trail=with_step(enrolment, op.name)))
 
 
 def _channel(work: Work, op: Send) -> tuple[str | None, str]:
@@ -131,4 +132,5 @@ def _emit(work: Work, scenario: Scenario, enrolment: Enrolment, op: Send, channe
     work.decide("sent", "due", enrolment, step=op.name, command=command.id, detail=detail)
     hold_place(work, scenario, command)
     sent = Sent(step=op.name, command=command.id, at=work.now, channel=channel, valid_until=command.valid_until)
-    work.put(replace(enrolment, at_step=op.next, sent=(*enrolment.sent, sent)))
+    trail = with_step(enrolment, op.name)
+    work.put(replace(enrolment, at_step=op.next, sent=(*enrolment.sent, sent), trail=trail))

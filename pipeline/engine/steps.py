@@ -9,6 +9,7 @@ from pipeline.engine.entering import start
 from pipeline.engine.env import Missing
 from pipeline.engine.plan import Branch, Done, Exit, Scenario, Send, Split, Start, Until, Wait, WaitFor
 from pipeline.engine.sending import send
+from pipeline.engine.trail import with_step
 from pipeline.engine.until import begin_until
 from pipeline.engine.waits import begin_wait, begin_wait_for
 from pipeline.engine.work import Work
@@ -89,4 +90,5 @@ def _branch(work: Work, enrolment: Enrolment, op: Branch) -> None:
 def _split(work: Work, enrolment: Enrolment, op: Split) -> None:
     path, goto = path_of(work.plan, work.id, enrolment.scenario, op)
     work.decide("branched", path, enrolment, step=op.name)
-    work.put(replace(enrolment, at_step=goto, paths={**enrolment.paths, op.name: path}))
+    paths = {**enrolment.paths, op.name: path}
+    work.put(replace(enrolment, at_step=goto, paths=paths, trail=with_step(enrolment, op.name)))

@@ -9,6 +9,7 @@ from pipeline.engine.exits import exit_condition
 from pipeline.engine.identity import forgotten_at
 from pipeline.engine.plan import Scenario, Send, Until, Wait, WaitFor
 from pipeline.engine.steps import run
+from pipeline.engine.trail import with_wait
 from pipeline.engine.waits import time_out
 from pipeline.engine.work import Work
 
@@ -95,7 +96,8 @@ def _go_on(work: Work, scenario: Scenario, enrolment: Enrolment, due: int) -> No
     op = scenario.program[enrolment.at_step]
     match op:
         case Wait() | Until():
-            kept = replace(enrolment, waiting=None, clock=due, at_step=op.next)
+            trail = with_wait(enrolment)
+            kept = replace(enrolment, waiting=None, clock=due, at_step=op.next, trail=trail)
         case WaitFor():
             kept = time_out(work, enrolment, op, due)
         case Send():

@@ -8,6 +8,7 @@ from pipeline.engine.ending import end
 from pipeline.engine.env import Missing
 from pipeline.engine.local_time import day_of, local, moment_of, moved_day, next_time, zone_of
 from pipeline.engine.plan import HOUR_MS, Settings, Until
+from pipeline.engine.trail import with_wait
 from pipeline.engine.work import Work
 
 HOURS = 24
@@ -36,7 +37,7 @@ def _past(work: Work, enrolment: Enrolment, op: Until) -> None:
         return
     goto = op.skip if op.if_past == "skip_next" else op.next
     work.decide("branched", "past", enrolment, step=op.label)
-    work.put(replace(enrolment, at_step=goto))
+    work.put(replace(enrolment, at_step=goto, trail=with_wait(enrolment)))
 
 
 def _moment(work: Work, enrolment: Enrolment, op: Until) -> int:

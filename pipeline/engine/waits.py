@@ -13,6 +13,7 @@ from models.customer import NEVER, Enrolment, Remembered, Waiting
 from pipeline.engine.exits import holds
 from pipeline.engine.memory import as_remembered, by_time, view_of
 from pipeline.engine.plan import Alternative, Wait, WaitFor
+from pipeline.engine.trail import TIMED_OUT, with_wait
 from pipeline.engine.work import Happening, Work
 
 
@@ -71,10 +72,10 @@ def _counts(enrolment: Enrolment, op: WaitFor, event: Remembered) -> bool:
 
 def _look_at_conditions(work: Work, enrolment: Enrolment, op: WaitFor, at: int) -> None:
     """Go on by the first alternative whose condition holds now."""
-    for alternative in op.alternatives:
+    for way, alternative in enumerate(op.alternatives):
         if alternative.when is not None and alternative.when.holds(work.env(enrolment)):
-            clock = max(enrolment.clock, at)
-            work.put(replace(enrolment, waiting=None, clock=clock, at_step=alternative.goto))
+            clock, trail = max(enrolment.clock, at), with_wait(enrolment, way)
+            work.put(replace(enrolment, waiting=None, clock=clock, at_step=alternative.goto, trail=trail))
             work.ready.append(enrolment.id)
             return
 
@@ -82,14 +83,17 @@ def _look_at_conditions(work: Work, enrolment: Enrolment, op: WaitFor, at: int) 
 def time_out(work: Work, enrolment: Enrolment, op: WaitFor, due: int) -> Enrolment:
     """Return the enrolment after the wait's last moment: time alone may have made a condition true."""
     env = work.env(enrolment)
-    held = (one.goto for one in op.alternatives if one.when is not None and one.when.holds(env))
-    return replace(enrolment, waiting=None, clock=due, at_step=next(held, op.otherwise))
+    for way, one in enumerate(op.alternatives):
+        if one.when is not None and one.when.holds(env):
+            return replace(enrolment, waiting=None, clock=due, at_step=one.goto, trail=with_wait(enrolment, way))
+    trail = with_wait(enrolment, TIMED_OUT)
+    return replace(enrolment, waiting=None, clock=due, at_step=op.otherwise, trail=trail)
 
 
 def _take(work: Work, enrolment: Enrolment, op: WaitFor, event: Remembered) -> bool:
     """Go on by the first alternative that this event satisfies; say whether there was one."""
     view = view_of(event)
-    for alternative in op.alternatives:
+    for way, alternative in enumerate(op.alternatives):
         if alternative.on != event.type or not _about(enrolment, alternative, view):
             continue
         if not holds(alternative.where, work.env(enrolment, view)):
@@ -105,6 +109,7 @@ def _take(work: Work, enrolment: Enrolment, op: WaitFor, event: Remembered) -> b
                 at_step=alternative.goto,
                 names=names,
                 by=event.id,
+                trail=with_wait(enrolment, way),
             )
         )
         work.ready.append(enrolment.id)

@@ -24,7 +24,7 @@ def controlled(progress: Progress, entry: Control, scenarios: Callable[[str], tu
             switches = {name: state for name, state in progress.switches.items() if name != entry.scenario}
             if entry.state != "active":
                 switches[entry.scenario] = entry.state
-            progress = replace(progress, switches=switches)
+            progress = _switched(progress, switches, entry.at)
         case StateVersionSet():
             if entry.version > STATE_VERSION:
                 raise RunError(f"the journal asks for state version {entry.version}: run a newer release")
@@ -46,3 +46,16 @@ def _activated(progress: Progress, entry: PlanActivated, names: tuple[str, ...])
         # The first plan finds nobody to pass over.
         pass_cursor="" if progress.plan else None,
     )
+
+
+def _switched(progress: Progress, switches: dict[str, str], at: int) -> Progress:
+    """A stop, or its end, is brought to every customer by a pass, as a plan is; a pause needs none."""
+
+    def stopped(found: dict[str, str]) -> list[str]:
+        return sorted(name for name, state in found.items() if state == "stopped")
+
+    changed = stopped(switches) != stopped(progress.switches)
+    progress = replace(progress, switches=switches)
+    if not changed or not progress.plan:
+        return progress
+    return replace(progress, activated_at=max(at, progress.activated_at), pass_cursor="")

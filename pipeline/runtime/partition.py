@@ -138,7 +138,7 @@ class PartitionRuntime:
 
     def _owes(self, customer: Customer, plan: Plan) -> bool:
         due = api.next_due(customer)
-        return customer.activated != plan.hash or (due is not None and due < self.watermark)
+        return customer.activated != plan.pass_name or (due is not None and due < self.watermark)
 
     def _dead(self, event: Event, reason: str) -> None:
         self._count("dead")
@@ -223,7 +223,7 @@ class PartitionRuntime:
         names = sorted({*self.store.customers_after(cursor or None, limit), *new})[:limit]
         for name in names:
             customer = self._customer(name)
-            if customer is not None and customer.activated != plan.hash:
+            if customer is not None and customer.activated != plan.pass_name:
                 self._fire(name, plan)
         self.progress = replace(self.progress, pass_cursor=names[-1] if len(names) == limit else None)
         return len(names)

@@ -79,7 +79,7 @@ def fire_apart(customer: Customer, watermark: int, plan: Plan, activated_at: int
     known: Customer | None = customer
     while known is not None:
         due = api.next_due(known)
-        if known.activated == plan.hash and (due is None or due >= watermark):
+        if known.activated == plan.pass_name and (due is None or due >= watermark):
             return
         until = watermark if due is None else min(due + 1, watermark)
         try:
