@@ -5,7 +5,7 @@ import msgspec
 from agents.kafka import clients
 from agents.kafka.tables import partition_count, whole_topic
 from models.ids import digest
-from models.journal import Bundle, Entry, PlanActivated
+from models.journal import Bundle, Entry, PlanActivated, ScenarioSwitched
 from models.topics import Topics
 from pipeline.errors import UsageError
 from pipeline.journal.codec import encode
@@ -15,6 +15,14 @@ from pipeline.scenario.sources import PlanSources
 
 LIVE = b"live"
 HISTORY = b"history"
+SWITCHES = b"switches"
+
+
+class Switched(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is paused or stopped by now, for the senders; `number` counts the changes."""
+
+    number: int = 0
+    states: dict[str, str] = {}
 
 
 async def read_plans(bootstrap: str, topics: Topics) -> dict[bytes, bytes]:
@@ -74,6 +82,29 @@ async def activate(bootstrap: str, topics: Topics, sources: PlanSources, at: int
     await write_to_all(bootstrap, topics, [PlanActivated(id=name, plan=sources.hash, at=at)], "control")
     await put(bootstrap, topics, [(LIVE, sources.hash.encode())])
     return True
+
+
+async def live_scenarios(bootstrap: str, topics: Topics) -> list[str]:
+    """Return the names of the live plan's scenarios; UsageError where no plan is live."""
+    known = await read_plans(bootstrap, topics)
+    raw = known.get(known.get(LIVE, b""))
+    if raw is None:
+        raise UsageError("no plan is live: `parcours apply DIR` makes one")
+    return sorted(compile_plan(PlanSources.decode(raw)).live)
+
+
+async def switch(bootstrap: str, topics: Topics, scenario: str, state: str, at: int) -> None:
+    """Pause, stop or resume a scenario ("*": all): the senders first, then every journal partition."""
+    raw = (await read_plans(bootstrap, topics)).get(SWITCHES)
+    before = msgspec.json.decode(raw, type=Switched) if raw else Switched()
+    states = {name: said for name, said in before.states.items() if name != scenario}
+    if state != "active":
+        states[scenario] = state
+    number = before.number + 1
+    await put(bootstrap, topics, [(SWITCHES, msgspec.json.encode(Switched(number, states)))])
+    name = digest("switch", scenario, state, str(number))
+    entry = ScenarioSwitched(id=name, scenario=scenario, state=state, at=at)
+    await write_to_all(bootstrap, topics, [entry], "control")
 
 
 async def history_state(bootstrap: str, topics: Topics) -> IngestState:

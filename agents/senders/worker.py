@@ -19,6 +19,7 @@ from agents.kafka import clients
 from agents.kafka.tables import partition_count
 from agents.senders.delivery import KafkaDeliveryLog
 from agents.senders.plans import PlanShelf
+from agents.senders.switches import SwitchBoard
 from models.receipt import Receipt
 from models.topics import Topics
 from pipeline.errors import ParcoursError, UsageError
@@ -78,6 +79,8 @@ class SenderWorker:
         self._held: dict[int, int] = {}
         self._open: set[int] = set()
         self._stopping = False
+        self._board = SwitchBoard(options.bootstrap, options.topics)
+        self._following: asyncio.Task[None] | None = None
 
     @property
     def ready(self) -> bool:
@@ -88,6 +91,12 @@ class SenderWorker:
         """Work until `stop` is set; calls under way are finished and their outcomes committed."""
         options = self.options
         await self._check_topics()
+        known = asyncio.Event()
+        self._following = asyncio.create_task(self._board.follow(known), name="switches")
+        # Nothing goes out before it is known what an operator paused.
+        waited = asyncio.create_task(known.wait())
+        await asyncio.wait({waited, self._following}, return_when=asyncio.FIRST_COMPLETED)
+        waited.cancel()
         members: AIOKafkaConsumer = clients.consumer(
             options.bootstrap,
             group=f"{options.topics.prefix}sender-{options.channel}",
@@ -110,6 +119,8 @@ class SenderWorker:
         finally:
             self._stopping = True
             await self._finish()
+            self._following.cancel()
+            await asyncio.gather(self._following, return_exceptions=True)
             await members.stop()
             await options.provider.close()
 
@@ -134,6 +145,8 @@ class SenderWorker:
 
     def _raise_what_broke(self) -> None:
         """A fault of our own ends the process: its supervisor starts a fresh one."""
+        if self._following is not None and self._following.done():
+            self._following.result()
         for partition, task in list(self._tasks.items()):
             if task.done():
                 del self._tasks[partition]
@@ -175,7 +188,7 @@ class SenderWorker:
                 breaker=self._breaker,
                 bucket=self._bucket,
                 slots=self._slots,
-                switches=options.switches,
+                switches=options.switches or self._board,
             )
             await lane.open()
             self._open.add(partition)

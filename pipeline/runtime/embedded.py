@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 from rocksdict import WriteBatch
 
 from models.dead_letter import DeadLetter
@@ -38,6 +39,7 @@ from pipeline.intake.mapper import Mapper, validator_for
 from pipeline.intake.mapping import load_mapping
 from pipeline.journal.codec import decode, encode
 from pipeline.journal.records_clock import MERGED, IngestState, Input, RecordsIngest, Slice
+from pipeline.runtime import operator
 from pipeline.runtime.batch import Batch
 from pipeline.runtime.carry import EmbeddedSender
 from pipeline.runtime.checkpoints import DailyCheckpoints
@@ -222,6 +224,7 @@ class EmbeddedPipeline:
         """Take one slice all the way through; False when there is nothing to do now, or a stop was asked for."""
         if self.options.stopping():
             return False
+        self._hear_operator()
         until = self._pace.until(self.ingest.next_time) if self._pace else None
         slice_ = self.ingest.step(SLICE_RECORDS, until)
         if not slice_.records and not slice_.dead_letters:
@@ -234,6 +237,18 @@ class EmbeddedPipeline:
         self._write(slice_, WriteBatch(raw_mode=True))
         self._settle()
         return True
+
+    def _hear_operator(self) -> None:
+        """Put what an operator said into the journal, at the log time that has come; then it is done with."""
+        found = operator.said(self.options.data)
+        if not found:
+            return
+        batch = WriteBatch(raw_mode=True)
+        self._journal(batch, [replace(entry, at=self.ingest_state.time) for _, entry in found])
+        self.folder.write(batch)
+        for path, _ in found:
+            path.unlink()
+        self._settle()
 
     def _with_tick(self, slice_: Slice) -> Slice:
         ticks = self.ingest.tick_all()

@@ -1,0 +1,91 @@
+"""`parcours pause|resume|stop`: the operator's hand on one scenario, or on all."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from agents.cli.cluster import BOOTSTRAP, PREFIX
+from pipeline.errors import UsageError
+
+ALL = "*"
+
+
+def _options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in (
+        click.argument("scenario"),
+        click.option("--data", type=click.Path(path_type=Path), default=Path(".parcours"), help="The data folder."),
+        click.option("--kafka", is_flag=True, help="On the cluster instead."),
+        BOOTSTRAP,
+        PREFIX,
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@_options
+def pause(**said: Any) -> None:
+    """Let no message of a scenario ("*": of any) go out; people still enter and pass over its sends."""
+    _switch("paused", **said)
+
+
+@click.command()
+@_options
+def resume(**said: Any) -> None:
+    """Take a pause or a stop back; commands that waited at the senders go on, if they are still valid."""
+    _switch("active", **said)
+
+
+@click.command()
+@_options
+def stop(**said: Any) -> None:
+    """Let nobody enter a scenario ("*": any), end those inside, and take back what is not yet out."""
+    _switch("stopped", **said)
+
+
+def _known(scenario: str, names: list[str]) -> None:
+    from pipeline.scenario.expressions.compile import nearest
+
+    if scenario != ALL and scenario not in names:
+        raise UsageError(f"no scenario of the live plan is named {scenario!r}{nearest(scenario, names)}")
+
+
+def _switch(state: str, scenario: str, data: Path, kafka: bool, bootstrap: str, prefix: str) -> None:
+    if kafka:
+        _on_cluster(state, scenario, bootstrap, prefix)
+    else:
+        _in_folder(state, scenario, data)
+    click.echo(f"{'every scenario' if scenario == ALL else scenario} is {state}")
+
+
+def _in_folder(state: str, scenario: str, data: Path) -> None:
+    from models.ids import digest
+    from models.journal import ScenarioSwitched
+    from pipeline.runtime.operator import say
+    from pipeline.runtime.reading import DataFolder
+
+    reader = DataFolder(data)
+    try:
+        plan = reader.plan()
+        _known(scenario, sorted(plan.live) if plan else [])
+    finally:
+        reader.close()
+    name = digest("switch", scenario, state, str(time.time_ns()))
+    # Its time is that of the log where it is read: the run puts it in.
+    say(data, ScenarioSwitched(id=name, scenario=scenario, state=state, at=0))
+
+
+def _on_cluster(state: str, scenario: str, bootstrap: str, prefix: str) -> None:
+    from agents.kafka.control import live_scenarios, switch
+    from agents.kafka.reading import KafkaReader
+    from models.topics import Topics
+
+    topics = Topics(prefix)
+    _known(scenario, asyncio.run(live_scenarios(bootstrap, topics)))
+    progress = KafkaReader(bootstrap, topics).progress()
+    at = max((one.watermark for one in progress.values()), default=0)
+    asyncio.run(switch(bootstrap, topics, scenario, state, at))
