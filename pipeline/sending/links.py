@@ -8,6 +8,7 @@ kind of link is authenticated with it: a pixel's token does not unsubscribe.
 import base64
 import binascii
 import os
+import re
 import secrets as random_secrets
 from hashlib import blake2b
 from pathlib import Path
@@ -46,8 +47,45 @@ class About(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
     url: str = ""
 
 
+class _Packed(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
+    """`About` as it is sealed: what is written in hex takes half the room as bytes."""
+
+    command: bytes
+    customer: str
+    channel: str
+    scenario: str
+    step: str
+    purpose: str
+    at: int
+    address: bytes = b""
+    language: str = "en"
+    url: str = ""
+
+
+_HEX = re.compile(r"[0-9a-f]{32}")
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(About).decode
+_decode = msgspec.msgpack.Decoder(_Packed).decode
+
+
+def _packed(about: About) -> bytes:
+    command, customer, *more = msgspec.structs.astuple(about)
+    more[5] = _short(more[5])
+    return _encode(_Packed(_short(command), customer, *more))
+
+
+def _unpacked(raw: bytes) -> About:
+    command, customer, *more = msgspec.structs.astuple(_decode(raw))
+    more[5] = _long(more[5])
+    return About(_long(command), customer, *more)
+
+
+def _short(text: str) -> bytes:
+    """Return a text as bytes, the first of which says how it is written."""
+    return b"h" + bytes.fromhex(text) if _HEX.fullmatch(text) else b"t" + text.encode()
+
+
+def _long(said: bytes) -> str:
+    return said[1:].hex() if said[:1] == b"h" else said[1:].decode()
 
 
 class Links:
@@ -65,7 +103,7 @@ class Links:
 
     def seal(self, kind: str, about: About) -> str:
         """Return the token of a link."""
-        return _text(self._ciphers[0].encrypt(_encode(about), [kind.encode()]))
+        return _text(self._ciphers[0].encrypt(_packed(about), [kind.encode()]))
 
     def open(self, kind: str, token: str) -> About:
         """Return what a token is about; LinkError where it is not ours, of another kind, or was changed."""
@@ -79,7 +117,7 @@ class Links:
             raise LinkError("not a token")  # other letters for the same bytes
         for cipher in self._ciphers:
             try:
-                return _decode(cipher.decrypt(raw, [kind.encode()]))
+                return _unpacked(cipher.decrypt(raw, [kind.encode()]))
             except (InvalidTag, ValueError, msgspec.DecodeError):
                 continue
         raise LinkError("not ours, or changed")

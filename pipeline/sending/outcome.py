@@ -29,7 +29,8 @@ class Message:
     Email has subject, text and html; sms a text; push a `payload` with title and body, which are subject and text
     too; web and webhook a payload. `at` and `valid_until` are UTC milliseconds.
 
-    `reference`: what the provider is to hand back with all that it reports of the message; empty without a collector.
+    `reference`: what the provider is to hand back with all that it reports of the message, to `collector_url`; both
+    are empty without a collector.
     `call_by`: after this time (ticks of `pipeline.sending.clock`) it must be checked anew before it is handed over.
     """
 
@@ -51,6 +52,7 @@ class Message:
     valid_until: int = 0
     call_by: int | None = None
     reference: str = ""
+    collector_url: str = ""
 
 
 class Provider(Protocol):

@@ -104,6 +104,7 @@ class Renderer:
             step=command.step,
             valid_until=command.valid_until,
             reference=tracker.reference if tracker else "",
+            collector_url=tracker.base if tracker else "",
             **more,
         )
 
