@@ -2,10 +2,14 @@
 
 import asyncio
 import os
+import ssl
 from urllib.parse import urlsplit
 
 import aiosmtplib
 
+from agents.senders.dkim import DkimSigner, Signer
+from agents.senders.secrets import read_secret
+from models.senders import SmtpSpec
 from pipeline.sending.clock import SystemClock
 from pipeline.sending.mime import checked_address, sender_address, to_mime
 from pipeline.sending.outcome import Message, Outcome
@@ -40,22 +44,55 @@ class Smtp:
     rate: float | None = None
     needs_address = True
 
-    def __init__(self, url: str, *, starttls: bool = False, at_once: int = CONNECTIONS, timeout_s: float = TIMEOUT_S):
+    def __init__(
+        self,
+        url: str,
+        *,
+        starttls: bool = False,
+        at_once: int = CONNECTIONS,
+        timeout_s: float = TIMEOUT_S,
+        login: tuple[str, str] | None = None,
+        signer: Signer | None = None,
+        context: ssl.SSLContext | None = None,
+    ):
         parts = urlsplit(url)
         self._host = parts.hostname or "127.0.0.1"
         self._port = parts.port or (465 if parts.scheme == "smtps" else 25)
         self._tls = parts.scheme == "smtps"
         self._starttls = starttls
         self._timeout_s = timeout_s
+        self._login = login or _login_of_environment()
+        self._signer = signer
+        self._context = context
         self._idle: list[_Line] = []
         self.at_once = at_once
         self._free = asyncio.Semaphore(at_once)
+
+    @classmethod
+    def of(cls, spec: SmtpSpec) -> "Smtp":
+        """Return the relay that the settings name; UsageError where a secret is not there."""
+        login = None
+        if spec.user and spec.password:
+            login = read_secret(spec.user, "smtp.user"), read_secret(spec.password, "smtp.password")
+        found = cls(
+            spec.url,
+            starttls=spec.starttls,
+            at_once=spec.at_once,
+            timeout_s=spec.timeout_s,
+            login=login,
+            signer=DkimSigner(spec.dkim) if spec.dkim else None,
+            context=ssl.create_default_context(cafile=spec.ca_file) if spec.ca_file else None,
+        )
+        found.rate = spec.rate
+        return found
 
     async def send(self, message: Message) -> Outcome:
         """Send one mail: refused before DATA is retried, cut off after it is unknown."""
         if message.address is None:
             return Outcome("rejected", "no address")
-        address, mail = checked_address(message.address), to_mime(message)
+        address, mail = checked_address(message.address), to_mime(message).as_bytes()
+        if self._signer is not None:
+            mail = self._signer.sign(mail)
         async with self._free:
             try:
                 line = await self._line()
@@ -64,7 +101,7 @@ class Smtp:
                 return Outcome("retry", f"the relay refuses the login: {error.code}", trouble=True)
             except (aiosmtplib.SMTPException, OSError) as error:
                 return Outcome("retry", f"not connected: {type(error).__name__}", trouble=True)
-            outcome = await self._carry(line, message, address, mail.as_bytes())
+            outcome = await self._carry(line, message, address, mail)
             self._give_back(line, outcome)
         return outcome
 
@@ -80,9 +117,10 @@ class Smtp:
             port=self._port,
             use_tls=self._tls,
             start_tls=self._starttls,
+            tls_context=self._context,
             timeout=self._timeout_s,
-            username=os.environ.get("PARCOURS_SMTP_USER"),
-            password=os.environ.get("PARCOURS_SMTP_PASSWORD"),
+            username=self._login[0] if self._login else None,
+            password=self._login[1] if self._login else None,
         )
         await client.connect(timeout=min(CONNECT_S, self._timeout_s))
         return _Line(client)
@@ -123,6 +161,11 @@ class Smtp:
         """Close every kept connection."""
         while self._idle:
             self._idle.pop().client.close()
+
+
+def _login_of_environment() -> tuple[str, str] | None:
+    user, password = os.environ.get("PARCOURS_SMTP_USER"), os.environ.get("PARCOURS_SMTP_PASSWORD")
+    return (user, password) if user and password else None
 
 
 async def _alive(client: aiosmtplib.SMTP) -> bool:

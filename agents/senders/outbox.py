@@ -3,13 +3,15 @@
 import os
 from pathlib import Path
 
+import orjson
+
 from pipeline.errors import RunError
 from pipeline.sending.mime import to_mime
 from pipeline.sending.outcome import Message, Outcome
 
 
 class Outbox:
-    """Writes `COMMAND.eml` files; the command id is the file's name, so the same command is the same file."""
+    """Writes `COMMAND.eml` files, of other channels than mail `COMMAND.json`: the same command is the same file."""
 
     name = "outbox"
     idempotent = True
@@ -24,9 +26,10 @@ class Outbox:
 
     async def send(self, message: Message) -> Outcome:
         """Write a message, whole or not at all; RunError where the disk takes none (it is no fault of the message)."""
-        path = self.folder / f"{message.command}.eml"
+        mail = message.channel == "email"
+        path = self.folder / f"{message.command}.{'eml' if mail else 'json'}"
         half = self.folder / f".{message.command}.part"
-        content = to_mime(message).as_bytes()
+        content = to_mime(message).as_bytes() if mail else _as_json(message)
         try:
             half.write_bytes(content)
             os.replace(half, path)
@@ -39,3 +42,18 @@ class Outbox:
 
     async def close(self) -> None:
         """Nothing is open."""
+
+
+def _as_json(message: Message) -> bytes:
+    said = {
+        "command": message.command,
+        "channel": message.channel,
+        "customer": message.customer,
+        "to": message.address,
+        "scenario": message.scenario,
+        "step": message.step,
+        "at": message.at,
+        "text": message.text,
+        "payload": message.payload,
+    }
+    return orjson.dumps({name: value for name, value in said.items() if value}, option=orjson.OPT_INDENT_2) + b"\n"

@@ -108,7 +108,7 @@ class SenderLane:
             return False
         called = {one.queued.offset for one in checked.ready}
         self._open |= called
-        self._opened_at = self.clock.now()
+        self._opened_at = now
         intents = [self.stage.receipt(one.queued, "intent", one.checked_at) for one in checked.ready]
         await self._commit([*checked.receipts, *intents])
         if checked.ready:
@@ -215,7 +215,9 @@ class SenderLane:
 
     def _prepare(self, queued: Queued, now: int, found: Checked) -> None:
         try:
-            found.ready.append(self.stage.prepare(queued, now))
+            # What may have gone out is rendered as it was then: a provider takes a key with one content only.
+            at = now if self._records_clock else queued.unsure_since or now
+            found.ready.append(self.stage.prepare(queued, now, at))
         except RenderError as error:
             self._tallies.count(queued.command, failed=True)
             found.receipts.append(self.stage.end(queued, "rejected", now, f"template: {error}"))
@@ -231,7 +233,7 @@ class SenderLane:
             message = replace(ready.message, call_by=checked + CALL_WITHIN_MS)
             outcome = await self.stage.carry(replace(ready, message=message))
             self.breaker.note(outcome.trouble, self.clock.ticks())
-        done = self.stage.judge(queued, outcome, at, self.clock.now())
+        done = self.stage.judge(queued, outcome, at, self._opened_at)
         if done.state == "retry":
             queued.not_before += self.clock.now() - at  # its wait is of the wall clock, whichever clock holds
         else:

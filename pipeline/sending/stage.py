@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from models.command import Command
 from models.receipt import Receipt
 from pipeline.errors import ParcoursError
-from pipeline.sending.mime import AddressError, MimeError, checked_address
+from pipeline.sending.addresses import check_address
+from pipeline.sending.mime import AddressError, MimeError
 from pipeline.sending.outcome import Message, Outcome, Provider
 from pipeline.sending.protocol import Suppressions
 from pipeline.sending.render import Renderer, RenderError
@@ -112,8 +113,7 @@ class SenderStage:
 
     def _check_address(self, command: Command) -> None:
         if command.address is not None:
-            if command.channel == "email":
-                checked_address(command.address)
+            check_address(command.channel, command.address)
         elif self.provider.needs_address:
             raise AddressError("none is known")
 
@@ -121,9 +121,9 @@ class SenderStage:
         """Say whether a command waits because the engine is catching up: what the log holds may still cancel it."""
         return queued.command.purpose == "marketing" and behind_ms > HOLD_BEHIND_MS
 
-    def prepare(self, queued: Queued, now: int) -> Ready:
-        """Render a command that may go; RenderError says which template failed and why."""
-        return Ready(queued, self.renderer_of(queued.command.plan).render(queued.command, now), now)
+    def prepare(self, queued: Queued, now: int, at: int) -> Ready:
+        """Render a command that may go as of a time; RenderError says which template failed and why."""
+        return Ready(queued, self.renderer_of(queued.command.plan).render(queued.command, at), now)
 
     def check(self, queued: Queued, now: int, cancels: Mapping[str, int], behind_ms: int) -> Receipt | Ready | None:
         """Say what becomes of a command now: a final receipt, ready to be called, or None (it waits).
@@ -136,7 +136,7 @@ class SenderStage:
         if self.holds(queued, behind_ms) or queued.not_before > now:
             return None
         try:
-            return self.prepare(queued, now)
+            return self.prepare(queued, now, now)
         except RenderError as error:
             return self.end(queued, "rejected", now, f"template: {error}")
 
@@ -165,7 +165,7 @@ class SenderStage:
     def judge(self, queued: Queued, outcome: Outcome, now: int, wall: int | None = None) -> Receipt:
         """Return the receipt of an outcome; a command that is put off knows its next time.
 
-        `wall` is the wall clock where `now` is not: keys hold by it.
+        `wall` is the wall clock at the check, where `now` is not: keys hold by it.
         """
         wall = now if wall is None else wall
         if outcome.state == "unknown":

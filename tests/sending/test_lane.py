@@ -1,5 +1,7 @@
 """The promises of a sender lane, on a log in memory and with clocks that are moved by hand."""
 
+from dataclasses import replace
+
 import pytest
 
 from models.command import Command, Release
@@ -448,6 +450,8 @@ async def test_an_unknown_outcome_is_sent_again_where_the_provider_knows_the_key
     bench.log.put(mark(bench.clock.wall))
     await bench.settle()
     assert bench.log.states(one) == ["intent", "retry", "intent", "sent"]
+    first, second = (replace(call, call_by=None) for call in bench.provider.calls)
+    assert first == second, "the key came with another content"
 
 
 async def test_an_unknown_outcome_is_the_end_where_nothing_makes_it_one_message() -> None:
