@@ -14,7 +14,7 @@
 import email.utils
 import ssl
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any
 
 import aiohttp
 import httpx
@@ -50,7 +50,7 @@ UNSENT_BELOW = (
 class HttpProvider:
     """What the providers over HTTP share: a client, a call, and the reading of an answer by its status."""
 
-    name: ClassVar[str]
+    name = ""
     idempotent = False
     key_holds_ms = 0
     needs_address = True
