@@ -230,15 +230,6 @@ class PushSpec(Written):
     outbox: OutboxSpec | None = None
 
 
-class WebSpec(Written):
-    """The on-site inbox: a database file, and the secret that signs the page's tokens."""
-
-    database: str = ".parcours-inbox/inbox.sqlite"
-    secret: Secret
-    allow_origin: Url | None = None
-    listen: Annotated[str, Field(pattern=r"^[^\s:]+:\d+$")] = "127.0.0.1:6080"
-
-
 class EndpointSpec(ProviderSpec):
     """One receiver of webhooks.
 
@@ -262,5 +253,4 @@ class SendersSpec(Written):
     email: EmailSpec = EmailSpec()
     sms: SmsSpec | None = None
     push: PushSpec | None = None
-    web: WebSpec | None = None
     webhook: WebhookSpec | None = None

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from agents.senders.email_smtp import Smtp
+from agents.senders.build import provider_of
 from agents.senders.outbox import Outbox
 from pipeline.errors import UsageError
 from pipeline.intake.files import FileSource
@@ -62,6 +62,7 @@ class Session:
             plan=plan,
             inputs=lambda state, folder: self._inputs(state, folder, sources, mappers),
             provider=self._provider(plan),
+            others=self._others(plan),
             speed=self.speed,
             until_end=self.until_end,
             advance_ms=self.advance_ms,
@@ -125,8 +126,17 @@ class Session:
     def _provider(self, plan: PlanSources) -> Callable[[Path], Provider]:
         if not self.send:
             return lambda data: Outbox(data / "outbox")
-        smtp = read_settings(plan).senders.email.smtp
-        return lambda data: Smtp(smtp.url, starttls=smtp.starttls)
+        senders = read_settings(plan).senders
+        return lambda data: provider_of("email", senders)
+
+    def _others(self, plan: PlanSources) -> Callable[[Path], dict[str, Provider]]:
+        """Return the providers of the other channels: the outbox, or with --send those that the settings name."""
+        others = ("sms", "push", "web", "webhook")
+        if not self.send:
+            return lambda data: dict.fromkeys(others, Outbox(data / "outbox"))
+        senders = read_settings(plan).senders
+        named = [channel for channel in others if getattr(senders, channel, None) is not None]
+        return lambda data: {channel: provider_of(channel, senders) for channel in named}
 
     def _drive(self, pipeline: EmbeddedPipeline, sources: list[FileSource], stop: threading.Event) -> None:
         bars = Progress(

@@ -13,6 +13,7 @@ import click
 from agents.cli.cluster import BOOTSTRAP, PREFIX
 from models.topics import Topics
 
+CHANNELS = ["email", "sms", "push", "web", "webhook"]
 SHIPPED_SOURCES = Path(__file__).parents[2] / "deploy" / "sources.yaml"
 
 
@@ -128,33 +129,44 @@ def journeys(**said: Any) -> None:
 
 @worker.command()
 @_common
-@click.option("--channel", type=click.Choice(["email"]), default="email")
-@click.option("--smtp", default=lambda: os.environ.get("PARCOURS_SMTP", ""), help="smtp://host:port of the relay.")
-@click.option("--starttls", is_flag=True)
+@click.option("--channel", type=click.Choice(CHANNELS), default="email")
+@click.option(
+    "--smtp",
+    default=lambda: os.environ.get("PARCOURS_SMTP", ""),
+    help="smtp://host:port of the relay for email, instead of what the live plan's settings say.",
+)
+@click.option("--starttls", is_flag=True, help="With --smtp.")
 @click.option(
     "--instance", help="This sender's slot: stays the same at restart, so that it takes its partitions back at once."
 )
-@click.option("--outbox", type=click.Path(path_type=Path), help="Write .eml files here instead.")
+@click.option("--outbox", type=click.Path(path_type=Path), help="Write files here instead.")
 def sender(**said: Any) -> None:
-    """Carry out commands."""
+    """Carry out the commands of one channel by the provider that the live plan's settings name."""
+    from agents.senders.build import configured
     from agents.senders.email_smtp import Smtp
     from agents.senders.outbox import Outbox
     from agents.senders.worker import run
-    from pipeline.errors import UsageError
+    from pipeline.sending.outcome import Provider
 
-    if not said["smtp"] and not said["outbox"]:
-        raise UsageError("name a relay with --smtp smtp://host:port, or a folder with --outbox")
     ready = Readiness()
-    _run(
-        said,
-        lambda stop: run(
+    topics = Topics(said["prefix"])
+
+    async def provider() -> Provider:
+        if said["outbox"]:
+            return Outbox(said["outbox"])
+        if said["smtp"] and said["channel"] == "email":
+            return Smtp(said["smtp"], starttls=said["starttls"])
+        return await configured(said["bootstrap"], topics, said["channel"])
+
+    async def work(stop: asyncio.Event) -> None:
+        await run(
             bootstrap=said["bootstrap"],
-            topics=Topics(said["prefix"]),
+            topics=topics,
             channel=said["channel"],
             instance=said["instance"],
-            provider=Outbox(said["outbox"]) if said["outbox"] else Smtp(said["smtp"], starttls=said["starttls"]),
+            provider=await provider(),
             stop=stop,
             announce=ready.announce,
-        ),
-        ready,
-    )
+        )
+
+    _run(said, work, ready)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from agents.kafka.control import LIVE, read_plans
 from agents.senders.email_smtp import Smtp
 from agents.senders.outbox import Outbox
 from agents.senders.providers.apns import Apns
@@ -20,10 +21,23 @@ from agents.senders.providers.web_push import WebPush
 from agents.senders.providers.webhook import Webhook
 from models import senders as specs
 from models.senders import SendersSpec
+from models.topics import Topics
 from pipeline.errors import UsageError
+from pipeline.scenario.compile import read_settings
+from pipeline.scenario.sources import PlanSources
 from pipeline.sending.outcome import Provider
 
-CHANNELS = ("email", "sms", "push", "web", "webhook")
+
+async def configured(bootstrap: str, topics: Topics, channel: str) -> Provider:
+    """Return a channel's provider as the live plan's settings have it; UsageError where no plan is live.
+
+    It holds for as long as the process: a change of the settings needs a restart of the sender.
+    """
+    plans = await read_plans(bootstrap, topics)
+    live = plans.get(plans.get(LIVE, b""))
+    if live is None:
+        raise UsageError("no plan is live: `parcours apply` one first, or name --smtp or --outbox")
+    return provider_of(channel, read_settings(PlanSources.decode(live)).senders)
 
 
 def provider_of(channel: str, settings: SendersSpec) -> Provider:

@@ -4,9 +4,8 @@ import asyncio
 
 from agents.kafka.control import read_plans
 from models.topics import Topics
-from pipeline.errors import RunError
 from pipeline.scenario.sources import PlanSources
-from pipeline.sending.render import Renderer
+from pipeline.sending.render import Renderer, RenderError
 
 HASH_LENGTH = 32  # other keys of the topic are pointers
 
@@ -22,7 +21,7 @@ class PlanShelf:
         self._reading = asyncio.Lock()
 
     async def need(self, name: str) -> None:
-        """Make sure that a plan is known; RunError where it is not stored."""
+        """Read a plan if it is not known yet; one that is not stored is known to be missing."""
         if name in self._sources:
             return
         async with self._reading:
@@ -30,13 +29,11 @@ class PlanShelf:
                 for key, value in (await read_plans(self._bootstrap, self._topics)).items():
                     if len(key) == HASH_LENGTH:
                         self._sources.setdefault(key.decode(), PlanSources.decode(value))
-        if name not in self._sources:
-            raise RunError(
-                f"the plan {name} is not in {self._topics.plans}: write it again with `parcours apply` of its files"
-            )
 
     def renderer(self, name: str) -> Renderer:
-        """Return the renderer of a plan that was needed before."""
+        """Return the renderer of a plan that was needed before; RenderError where it is not stored."""
+        if name not in self._sources:
+            raise RenderError(f"the plan {name} is not in {self._topics.plans}: `parcours apply` its files again")
         if name not in self._renderers:
             self._renderers[name] = Renderer(self._sources[name])
         return self._renderers[name]

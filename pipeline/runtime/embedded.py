@@ -77,6 +77,7 @@ class Feedback(msgspec.Struct, kw_only=True, omit_defaults=True):
 class EmbeddedOptions:
     """What a run is made of.
 
+    `provider` is the mail's, `others` are those of the other channels.
     `inputs` are opened by the caller; `speed` None is as fast as it goes, else a factor. `stopping` is asked between
     commits: once it says so the pipeline does nothing more, and is to be closed.
     """
@@ -85,6 +86,7 @@ class EmbeddedOptions:
     plan: PlanSources
     inputs: Callable[[IngestState, Folder], list[Input]]
     provider: Callable[[Path], Provider]
+    others: Callable[[Path], dict[str, Provider]] = lambda data: {}
     speed: float | None = None
     until_end: bool = False
     advance_ms: int = 0
@@ -129,8 +131,12 @@ class EmbeddedPipeline:
         self._native = Mapper(
             load_mapping("native"), COLLECTED, validator_for(settings.store.currency, settings.events)
         )
-        stage = SenderStage("email", options.provider(options.data), self._renderer, self.collected.table)
-        self._sender = EmbeddedSender(folder, {"email": stage}, options.stopping)
+        providers = {"email": options.provider(options.data), **options.others(options.data)}
+        stages = {
+            channel: SenderStage(channel, one, self._renderer, self.collected.table)
+            for channel, one in providers.items()
+        }
+        self._sender = EmbeddedSender(folder, stages, options.stopping)
         try:
             self._activate()
             self.partition = PartitionRuntime(
