@@ -21,6 +21,7 @@ COMMANDS = {
     "pause": "agents.cli.switch:pause",
     "resume": "agents.cli.switch:resume",
     "stop": "agents.cli.switch:stop",
+    "release": "agents.cli.switch:release",
     "apply": "agents.cli.cluster:apply",
     "topics": "agents.cli.cluster:topics",
     "kafka": "agents.cli.cluster:kafka",

@@ -89,3 +89,20 @@ def _on_cluster(state: str, scenario: str, bootstrap: str, prefix: str) -> None:
     progress = KafkaReader(bootstrap, topics).progress()
     at = max((one.watermark for one in progress.values()), default=0)
     asyncio.run(switch(bootstrap, topics, scenario, state, at))
+
+
+@click.command()
+@click.argument("scenario")
+@click.option("--cancel", is_flag=True, help="Drop what is held, instead of letting it go.")
+@BOOTSTRAP
+@PREFIX
+def release(scenario: str, cancel: bool, bootstrap: str, prefix: str) -> None:
+    """Let go what the senders of a cluster hold of a scenario whose templates failed, or drop it."""
+    from agents.kafka.control import live_scenarios
+    from agents.kafka.control import release as write
+    from models.topics import Topics
+
+    topics = Topics(prefix)
+    _known(scenario, asyncio.run(live_scenarios(bootstrap, topics)))
+    asyncio.run(write(bootstrap, topics, scenario, time.time_ns() // 1_000_000, cancel=cancel))
+    click.echo(f"what was held of {scenario} is {'dropped' if cancel else 'released'}")

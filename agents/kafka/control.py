@@ -4,6 +4,7 @@ import msgspec
 
 from agents.kafka import clients
 from agents.kafka.tables import partition_count, whole_topic
+from models.command import Release
 from models.ids import digest
 from models.journal import Bundle, Entry, PlanActivated, ScenarioSwitched
 from models.topics import Topics
@@ -105,6 +106,21 @@ async def switch(bootstrap: str, topics: Topics, scenario: str, state: str, at: 
     name = digest("switch", scenario, state, str(number))
     entry = ScenarioSwitched(id=name, scenario=scenario, state=state, at=at)
     await write_to_all(bootstrap, topics, [entry], "control")
+
+
+async def release(bootstrap: str, topics: Topics, scenario: str, at: int, *, cancel: bool) -> None:
+    """Let the commands go that the senders hold of a scenario, or drop them; in every partition of `delivery`."""
+    count = await partition_count(bootstrap, topics.delivery)
+    if not count:
+        raise UsageError(f"the topic {topics.delivery} does not exist: run `parcours topics apply` first")
+    record = Release(id=digest("release", scenario, str(at), str(cancel)), scenario=scenario, cancel=cancel, at=at)
+    sender = clients.producer(bootstrap)
+    await sender.start()
+    try:
+        for partition in range(count):
+            await sender.send_and_wait(topics.delivery, msgspec.json.encode(record), partition=partition)
+    finally:
+        await sender.stop()
 
 
 async def history_state(bootstrap: str, topics: Topics) -> IngestState:

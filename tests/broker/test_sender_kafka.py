@@ -20,7 +20,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from agents.kafka import clients
-from agents.kafka.control import put
+from agents.kafka.control import put, switch
 from agents.kafka.tables import whole_topic
 from agents.kafka.topics import create, wanted
 from agents.localkafka import free_port
@@ -216,6 +216,22 @@ async def test_commands_go_out_once_with_intent_and_outcome_and_a_stop_is_clean(
     sent = [one for one in batch if one is not batch[3]]
     assert all([one.state for one in found[each.id]] == ["intent", "sent"] for each in sent)
     assert relay[0].taken == Counter(one.id for one in sent)
+
+
+async def test_what_an_operator_paused_waits_until_it_is_resumed(
+    store: Store, relay: tuple[Relay, str], workers: Workers
+) -> None:
+    batch = commands(5)
+    (scenario,) = {one.scenario for one in batch}
+    await switch(store.bootstrap, store.topics, scenario, "paused", 0)
+    await store.emit(*batch, mark(now_ms()))
+    workers.start()
+    async with at_the_head(store):
+        await store.until(batch, {"held"})
+        assert relay[0].taken == Counter()
+        await switch(store.bootstrap, store.topics, scenario, "active", 0)
+        await store.until(batch, {"sent"})
+    assert relay[0].taken == Counter(one.id for one in batch)
 
 
 async def test_killed_in_the_call_it_reports_unknown_and_sends_nothing_twice(
