@@ -71,6 +71,9 @@ class Cold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     channels: dict[str, int] = {}
     devices: dict[str, int] = {}
     hours: dict[str, tuple[int, ...]] = {}  # channel -> opens and clicks in each of the 24 hours of the local day
+    months: dict[str, int] = {}  # orders by month of the year, "1" to "12"
+    pages: dict[str, tuple[int, int]] = {}  # page type -> visits, time on it (ms); only where a plan reads it
+    same: dict[str, dict[str, tuple[tuple[int, int], ...]]] = {}  # counter -> value -> buckets, see engine.counts
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -189,6 +192,29 @@ class Place(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     priority: int = 0
 
 
+class Pending(msgspec.Struct, frozen=True, array_like=True):
+    """A start put off at activation: who is in a segment already enters at `due`, if they still are."""
+
+    due: Time
+    scenario: str
+    entry: str
+
+
+class Tracked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where a customer stands in segments, levels, scores and counts; only what the plan uses.
+
+    `due` is when a condition on time may next change, or a date comes: never later than that, seldom earlier; None
+    before the first look. A score is (1/1000 points, the time to which it is decayed), a count its buckets.
+    """
+
+    due: Time | None = None
+    segments: tuple[str, ...] = ()
+    levels: dict[str, str] = {}
+    scores: dict[str, tuple[int, int]] = {}
+    counts: dict[str, tuple[tuple[int, int], ...]] = {}
+    pending: tuple[Pending, ...] = ()
+
+
 class Ended(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """When the last enrolment of (scenario, key) ended, for `again`."""
 
@@ -228,3 +254,4 @@ class Customer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     places: tuple[Place, ...] = ()
     ended: tuple[Ended, ...] = ()
     identity: Identity | None = None
+    tracked: Tracked = Tracked()

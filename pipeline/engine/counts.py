@@ -1,0 +1,88 @@
+"""Window counts in buckets: how many events of a type a customer had in a time that moves on.
+
+A window is cut into 60 buckets on a grid of log time. An event counts from its `at` for the window's length and until
+the end of its bucket after that: a count is never too low, and holds an event for at most a 60th of the window too long
+(7 days: 2 hours 48 minutes). Buckets do not depend on the order of reading.
+"""
+
+from collections.abc import Callable, Mapping
+
+from models.customer import NEVER, Cold, Tracked
+from pipeline.engine.rules import Counter
+
+BUCKETS = 60
+# Values whose counts are kept apart for one counter: the latest.
+VALUES_MAX = 50
+
+Buckets = tuple[tuple[int, int], ...]
+
+
+def width_ms(window_ms: int) -> int:
+    """Return the length of a bucket."""
+    return max(1, -(-window_ms // BUCKETS))
+
+
+def _first(window_ms: int, now: int) -> int:
+    """Return the first bucket that still counts: its end is after the window's begin."""
+    return (now - window_ms) // width_ms(window_ms)
+
+
+def counted(buckets: Buckets, window_ms: int, at: int, now: int) -> Buckets:
+    """Return the buckets with one event of a time `at` counted, without those that are over."""
+    first, mine = _first(window_ms, now), at // width_ms(window_ms)
+    kept = {bucket: count for bucket, count in buckets if bucket >= first}
+    if mine >= first:
+        kept[mine] = kept.get(mine, 0) + 1
+    return tuple(sorted(kept.items()))
+
+
+def count_of(buckets: Buckets, window_ms: int, now: int) -> int:
+    """Return how many events count at a time (UTC ms)."""
+    first = _first(window_ms, now)
+    return sum(count for bucket, count in buckets if bucket >= first)
+
+
+def falls_at(buckets: Buckets, window_ms: int, number: int, now: int) -> int:
+    """Return the first time after `now` at which a count's order to a number changes by time alone (NEVER: none)."""
+    first, width = _first(window_ms, now), width_ms(window_ms)
+    live = [(bucket, count) for bucket, count in buckets if bucket >= first]
+    total = sum(count for _, count in live)
+    limit = number + 1 if total > number else number
+    for bucket, count in live:
+        if total < limit:
+            break
+        total -= count
+        if total < limit:
+            return (bucket + 1) * width + window_ms
+    return NEVER
+
+
+def add(
+    tracked: Tracked, cold: Cold, counter: Counter, view: Mapping[str, object], now: int
+) -> tuple[dict[str, Buckets] | None, dict[str, dict[str, Buckets]] | None]:
+    """Return the counts, or the counts by value, with an event counted: the table that changed, else None."""
+    at = view["at"]
+    assert isinstance(at, int)
+    if counter.by is None:
+        buckets = tracked.counts.get(counter.key, ())
+        return {**tracked.counts, counter.key: counted(buckets, counter.window_ms, at, now)}, None
+    value = view.get(counter.by)
+    if value is None:
+        return None, None
+    return None, {**cold.same, counter.key: _with_value(cold.same.get(counter.key, {}), counter, str(value), at, now)}
+
+
+def _with_value(
+    table: dict[str, Buckets], counter: Counter, value: str, at: int, now: int
+) -> dict[str, Buckets]:
+    found = {**table, value: counted(table.get(value, ()), counter.window_ms, at, now)}
+    first = _first(counter.window_ms, now)
+    live = {name: buckets for name, buckets in found.items() if buckets and buckets[-1][0] >= first}
+    while len(live) > VALUES_MAX:
+        del live[min(live, key=_latest(live))]
+    return live
+
+
+def _latest(table: dict[str, Buckets]) -> Callable[[str], tuple[int, str]]:
+    """Rank values by the bucket of their latest event, then by name."""
+    return lambda name: (table[name][-1][0], name)

@@ -1,0 +1,224 @@
+"""Segments, levels, scores and counts of one customer, kept up to date as events and time pass.
+
+An event moves the scores and counts that name its type, then the segments and levels that read anything it may have
+changed (`Rules.by_event`), in the order in which they read each other. Time moves them too: every condition says when
+it may next change, the least of these is `Tracked.due`, and at that time the conditions on time are looked at again.
+`due` is never late; it may be early, for an event that moves a change on (a visit, of somebody active for 60 days from
+then) leaves it standing: such a look finds nothing changed, does nothing, and sets it right. Nothing polls.
+
+The first look at a customer, and the pass of a plan's activation, give start states: a level then neither fell nor
+rose. A new customer was in no segment, so what holds with their first event is entered.
+"""
+
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from models.customer import NEVER, Tracked
+from models.event import Event
+from pipeline.engine import counts, moments, pages, scores
+from pipeline.engine.env import Env
+from pipeline.engine.happenings import cause_of_clock, cause_of_step, derived
+from pipeline.engine.rules import Level, Rule, Segment, Threshold
+from pipeline.engine.work import Happening, Work
+
+PERSON = frozenset({"customer_signed_up", "customer_updated"})
+
+
+def after_event(work: Work, event: Event, happened: Iterable[Happening]) -> list[Happening]:
+    """Take in an event and what was derived from it; return the changes of segments, levels and scores."""
+    rules = work.plan.rules
+    tables = (rules.scores_by_event, rules.counters_by_event)
+    for one in happened:
+        if any(one.type in table for table in tables):
+            _count(work, one)
+    if rules.pages:
+        work.cold = pages.update(work.cold, event)
+    if work.tracked.due is None:
+        return _first_look(work, event)
+    moved = rules.by_event.get(event.type, rules.any_event)
+    for one in happened:
+        if one.type != event.type:
+            moved = tuple(dict.fromkeys((*moved, *rules.by_event.get(one.type, ()))))
+    found = _look(work, moved, event, event.at) if moved else []
+    if work.plan.moments and event.type in PERSON:
+        _hasten(work, _moments_due(work, work.now))
+    return found
+
+
+def _count(work: Work, one: Happening) -> None:
+    if one.view.get("machine"):
+        # Privacy proxies open and click by themselves: not believed.
+        return
+    rules = work.plan.rules
+    for score in rules.scores_by_event.get(one.type, ()):
+        work.tracked = scores.added(work.tracked, score, score.points[one.type], one.at, work.now)
+    for counter in rules.counters_by_event.get(one.type, ()):
+        if counter.where is not None and not counter.where.holds(
+            Env(work.before, work.now, work.plan.settings, one.view)
+        ):
+            continue
+        flat, by_value = counts.add(work.tracked, work.cold, counter, one.view, work.now)
+        if flat is not None:
+            work.tracked = replace(work.tracked, counts=flat)
+        if by_value is not None:
+            work.cold = replace(work.cold, same=by_value)
+
+
+def count_sent(work: Work, scenario: str, step: str) -> None:
+    """Count a command that was emitted, where an expression asks for it."""
+    kind = f"sent:{scenario}/{step}"
+    for counter in work.plan.rules.counters_by_event.get(kind, ()):
+        buckets = work.tracked.counts.get(counter.key, ())
+        new = counts.counted(buckets, counter.window_ms, work.now, work.now)
+        work.tracked = replace(work.tracked, counts={**work.tracked.counts, counter.key: new})
+        work.touched.append((f"count.{counter.key}", scenario, 0))
+
+
+def _first_look(work: Work, cause: Event) -> list[Happening]:
+    work.tracked = replace(work.tracked, due=NEVER)
+    found = _look(work, work.plan.rules.rules, cause, cause.at)
+    _hasten(work, _moments_due(work, work.now))
+    return found
+
+
+def start(work: Work, at: int) -> None:
+    """Give a customer the start states of a plan, at its activation (UTC ms); forget what it does not use."""
+    kept = work.tracked
+    rules = work.plan.rules
+    names = {rule.name for rule in rules.rules if isinstance(rule, Segment | Threshold)}
+    scored = {score.name for score in rules.scores}
+    keys = {counter.key for counter in rules.counters}
+    work.tracked = Tracked(
+        due=NEVER,
+        segments=tuple(name for name in kept.segments if name in names),
+        levels={rule.name: kept.levels[rule.name] for rule in rules.rules if rule.name in kept.levels},
+        scores={name: value for name, value in kept.scores.items() if name in scored},
+        counts={key: value for key, value in kept.counts.items() if key in keys},
+        pending=kept.pending,
+    )
+    if any(key not in keys for key in work.cold.same):
+        work.cold = replace(work.cold, same={key: value for key, value in work.cold.same.items() if key in keys})
+    _look(work, rules.rules, cause_of_clock(work, at), at)
+    _set_due(work, at)
+
+
+def after_steps(work: Work) -> list[Happening]:
+    """Look at what reads something that steps wrote (`Work.touched`), and return the changes."""
+    found: list[Happening] = []
+    touched, work.touched = work.touched, []
+    for read, enrolment, depth in touched:
+        cause = cause_of_step(work, enrolment, work.now, depth + 1)
+        found += _look(work, work.plan.rules.by_read.get(read, ()), cause, work.now)
+        if read.startswith("customer."):
+            _hasten(work, _moments_due(work, work.now))
+    return found
+
+
+def wake(work: Work) -> list[Happening]:
+    """Do what is due at `Tracked.due`: changes by time alone. Dates and late starts are `entering`'s, by `due_now`."""
+    at = work.tracked.due
+    assert at is not None
+    found = _look(work, work.plan.rules.timed, cause_of_clock(work, at), at)
+    _set_due(work, at)
+    return found
+
+
+def _look(work: Work, rules: Iterable[Rule], cause: Event, at: int) -> list[Happening]:
+    """Evaluate rules in their order; return what changed, in that order."""
+    found: list[Happening] = []
+    due = NEVER
+    for rule in rules:
+        env = work.env()
+        if isinstance(rule, Level):
+            found += _look_at_level(work, rule, env, cause, at)
+        else:
+            found += _look_at_segment(work, rule, env, cause, at)
+        due = min(due, _changes(work, rule, env))
+    _hasten(work, due)
+    return found
+
+
+def _holds(work: Work, rule: Segment | Threshold, env: Env) -> bool:
+    if isinstance(rule, Segment):
+        return rule.when.holds(env)
+    score = work.plan.settings.definitions.scores[rule.score]
+    return scores.value_at(work.tracked, score, work.now) >= rule.at_least * scores.POINT
+
+
+def _look_at_segment(
+    work: Work, rule: Segment | Threshold, env: Env, cause: Event, at: int
+) -> Iterable[Happening]:
+    tracked = work.tracked
+    holds, held = _holds(work, rule, env), rule.name in tracked.segments
+    if holds == held:
+        return ()
+    names = (*tracked.segments, rule.name) if holds else tuple(one for one in tracked.segments if one != rule.name)
+    work.tracked = replace(tracked, segments=names)
+    if isinstance(rule, Segment):
+        return (derived(cause, "segment_entered" if holds else "segment_left", rule.name, at, segment=rule.name),)
+    if not holds:
+        return ()
+    value = scores.value_at(work.tracked, work.plan.settings.definitions.scores[rule.score], work.now)
+    fields = {"score": rule.score, "at_least": rule.at_least, "value": value // scores.POINT}
+    return (derived(cause, "score_reached", rule.name, at, **fields),)
+
+
+def _look_at_level(work: Work, rule: Level, env: Env, cause: Event, at: int) -> Iterable[Happening]:
+    names = [name for name, _ in rule.arms]
+    new = next((name for name, when in rule.arms if when.holds(env)), "")
+    old = work.tracked.levels.get(rule.name)
+    if new == old:
+        return ()
+    work.tracked = replace(work.tracked, levels={**work.tracked.levels, rule.name: new})
+    if old is None:
+        return ()
+    # Out of the scale is below it; a step that an edit took away was nowhere.
+    rank = {name: index for index, name in enumerate([*names, ""])}
+    if old not in rank:
+        return ()
+    kind = "level_fell" if rank[new] > rank[old] else "level_rose"
+    return (derived(cause, kind, rule.name, at, of=rule.name, to=new, **{"from": old}),)
+
+
+def _changes(work: Work, rule: Rule, env: Env) -> int:
+    """Return when time alone may next change a rule (UTC ms, NEVER for none)."""
+    match rule:
+        case Segment():
+            return NEVER if rule.when.changes is None else rule.when.changes(env)
+        case Threshold():
+            score = work.plan.settings.definitions.scores[rule.score]
+            return scores.falls_at(work.tracked, score, rule.at_least - 1, work.now)
+        case Level():
+            first = NEVER
+            for _, when in rule.arms:
+                if when.changes is not None:
+                    first = min(first, when.changes(env))
+                if when.holds(env):
+                    # Those below it decide nothing as long as this one holds.
+                    break
+            return first
+
+
+def _hasten(work: Work, due: int) -> None:
+    """Bring the next look forward, never back: an early one finds nothing, a late one would miss something."""
+    if work.tracked.due is None or due < work.tracked.due:
+        work.tracked = replace(work.tracked, due=due)
+
+
+def _moments_due(work: Work, after: int) -> int:
+    customer, settings = work.customer(), work.plan.settings
+    dues = [
+        moments.next_after(enter.moment, customer, settings, after)
+        for _, enter in work.plan.moments
+        if enter.moment is not None
+    ]
+    return min(dues, default=NEVER)
+
+
+def _set_due(work: Work, after: int) -> None:
+    """Set the next look exactly: the first change of any condition on time, date or put-off start after a time."""
+    env = work.env()
+    dues = [_changes(work, rule, env) for rule in work.plan.rules.timed]
+    dues += [one.due for one in work.tracked.pending]
+    work.tracked = replace(work.tracked, due=min([_moments_due(work, after), *dues]))
