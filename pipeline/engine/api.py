@@ -38,22 +38,21 @@ from models.ids import derived_event_id
 from pipeline.engine import (
     cart,
     edits,
-    entering,
-    exits,
     identity,
     interests,
     merging,
     person,
     profile,
-    settling,
+    scheduled,
     timers,
+    tracking,
     until,
-    waits,
     withdrawing,
 )
+from pipeline.engine.acting import act, run_ready
 from pipeline.engine.ending import cancel_unsent, close_or_drop, end
 from pipeline.engine.entering import is_stopped
-from pipeline.engine.memory import note_id, remember
+from pipeline.engine.memory import note_id
 from pipeline.engine.plan import Plan
 from pipeline.engine.transition import Transition
 from pipeline.engine.work import Happening, Work
@@ -127,7 +126,11 @@ def _activate(work: Work, at: int) -> None:
             edits.migrate(work, enrolment, live, at)
         elif work.scenario_of(enrolment) is None:
             _leave(work, enrolment, "version_missing" if enrolment.scenario in work.plan.live else "scenario_removed")
-    timers.run_ready(work)
+    if work.plan.rules.used or work.plan.moments or work.tracked.due is not None:
+        tracking.start(work, at)
+        scheduled.start(work, at)
+        tracking.set_due(work, at)
+    run_ready(work)
 
 
 def _leave(work: Work, enrolment: Enrolment, reason: str) -> None:
@@ -159,8 +162,8 @@ def _merged(work: Work, event: Event) -> None:
     if cart.differs(old_cart, work.cold.cart):
         theirs = held.cold.cart
         by = theirs.changed_by or event.id
-        _act(work, _cart_changed(work, by, event.at if theirs.changed_at is None else theirs.changed_at, event))
-    timers.run_ready(work)
+        act(work, _cart_changed(work, by, event.at if theirs.changed_at is None else theirs.changed_at, event))
+    run_ready(work)
 
 
 def _event(work: Work, event: Event) -> None:
@@ -179,9 +182,13 @@ def _event(work: Work, event: Event) -> None:
     if work.enrolments and work.cold.consents is not consents:
         withdrawing.take_back(work, event)
     view = {**event.data, "id": event.id, "type": kind, "at": event.at}
-    _act(work, Happening(kind, event.id, event.at, view, event))
+    happened = [Happening(kind, event.id, event.at, view, event)]
     if cart.differs(old_cart, work.cold.cart):
-        _act(work, _cart_changed(work, event.id, event.at, event))
+        happened.append(_cart_changed(work, event.id, event.at, event))
+    if work.plan.rules.used or work.plan.moments:
+        happened += tracking.after_event(work, event, happened)
+    for happening in happened:
+        act(work, happening)
 
 
 def _cart_changed(work: Work, by: str, at: int, event: Event) -> Happening:
@@ -191,14 +198,3 @@ def _cart_changed(work: Work, by: str, at: int, event: Event) -> Happening:
     view: dict[str, Any] = {"items": now.items, "total": now.total, "url": now.url}
     view |= {"id": name, "type": "cart_changed", "at": at}
     return Happening("cart_changed", name, at, view, event)
-
-
-def _act(work: Work, happening: Happening) -> None:
-    remember(work, happening)
-    if work.enrolments:
-        settling.settle(work, happening)
-        exits.look(work, happening)
-        exits.look_at_conditions(work, happening)
-        waits.wake(work, happening)
-    entering.consider(work, happening)
-    timers.run_ready(work)

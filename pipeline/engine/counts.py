@@ -72,9 +72,7 @@ def add(
     return None, {**cold.same, counter.key: _with_value(cold.same.get(counter.key, {}), counter, str(value), at, now)}
 
 
-def _with_value(
-    table: dict[str, Buckets], counter: Counter, value: str, at: int, now: int
-) -> dict[str, Buckets]:
+def _with_value(table: dict[str, Buckets], counter: Counter, value: str, at: int, now: int) -> dict[str, Buckets]:
     found = {**table, value: counted(table.get(value, ()), counter.window_ms, at, now)}
     first = _first(counter.window_ms, now)
     live = {name: buckets for name, buckets in found.items() if buckets and buckets[-1][0] >= first}

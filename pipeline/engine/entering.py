@@ -21,21 +21,26 @@ DEPTH_MAX = 8
 def consider(work: Work, happening: Happening) -> None:
     """Let an event begin the scenarios that it enters, highest priority first."""
     for scenario, enter in work.plan.entries_by_event.get(happening.type, ()):
-        env = work.env(event=happening.view)
-        if not holds(enter.when, env) or (enter.unless is not None and not _fails(enter, env)):
-            continue
-        if work.silent:
-            # Silent backfill starts nothing; a kept entry event that came in time still may, see `admit`.
-            work.decide("not_entered", "late", scenario=scenario.name, version=scenario.version, event=happening.id)
-            continue
-        key = ""
-        if enter.per is not None:
-            try:
-                key = bounded(str(enter.per.call(env)))
-            except Missing:
-                work.decide("failed", "per has no value", scenario=scenario.name, event=happening.id)
-                continue
-        _enter(work, scenario, enter, _entry_of(scenario, enter, happening), key)
+        consider_one(work, scenario, enter, happening)
+
+
+def consider_one(work: Work, scenario: Scenario, enter: Enter, happening: Happening) -> None:
+    """Let an event begin one scenario by one way in."""
+    env = work.env(event=happening.view)
+    if not holds(enter.when, env) or (enter.unless is not None and not _fails(enter, env)):
+        return
+    if work.silent:
+        # Silent backfill starts nothing; a kept entry event that came in time still may, see `admit`.
+        work.decide("not_entered", "late", scenario=scenario.name, version=scenario.version, event=happening.id)
+        return
+    key = ""
+    if enter.per is not None:
+        try:
+            key = bounded(str(enter.per.call(env)))
+        except Missing:
+            work.decide("failed", "per has no value", scenario=scenario.name, event=happening.id)
+            return
+    _enter(work, scenario, enter, _entry_of(scenario, enter, happening), key)
 
 
 def _fails(enter: Enter, env: Env) -> bool:

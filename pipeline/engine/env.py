@@ -36,12 +36,16 @@ class Expr:
 
     `call(env)` returns the value or raises `Missing`. `reads` names what it looks at, by root or root.field ("cart",
     "profile.orders", "event.total", "entry.order_id", "customer.first_name", "now"), so that the engine knows when
-    to look again and which fields to keep. `source` is the text, for decisions and errors.
+    to look again and which fields to keep. `source` is the text, for decisions and errors. `changes(env)` says when
+    (UTC ms, NEVER for none) time alone may next change the value; None where it cannot. `untimed` says why that is not
+    known of a part of it.
     """
 
     source: str
     call: Callable[[Env], Any]
     reads: frozenset[str] = frozenset()
+    changes: Callable[[Env], int] | None = None
+    untimed: str = ""
 
     def holds(self, env: Env) -> bool:
         """Say whether the condition holds; a missing value makes it not hold."""

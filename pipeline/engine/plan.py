@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from pipeline.engine.calendar import Moment
 from pipeline.engine.env import Expr
+from pipeline.engine.rules import Counter, Definitions, Rules, Threshold, Used, make_rules
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -139,7 +141,11 @@ class Again:
 
 @dataclass(frozen=True, slots=True)
 class Enter:
-    """One way in: an event with its condition; `per` gives one enrolment for each value of an expression."""
+    """One way in: an event with its condition; `per` gives one enrolment for each value of an expression.
+
+    `moment` stands for a date or calendar entry. `subject` is what a state entry is about ("segment.vip"), and
+    `existing` (no, yes, spread) says whether those in it already enter when the scenario is first activated.
+    """
 
     on: str
     when: Expr | None = None
@@ -147,6 +153,9 @@ class Enter:
     again: Again = Again()
     per: Expr | None = None
     name: str = ""
+    moment: Moment | None = None
+    subject: str = ""
+    existing: str = "no"
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +223,9 @@ class Scenario:
     title: str = ""
     template_version: str = ""
     holdout_share: int = 0  # its own, in 1/10000
+    uses: tuple[str, ...] = ()  # what its expressions and entries read
+    counters: tuple[Counter, ...] = ()
+    thresholds: tuple[Threshold, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +235,15 @@ class QuietHours:
     from_ms: int
     to_ms: int
     channels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """When nothing of a purpose (and channel, where one is named) is sent to a customer."""
+
+    when: Expr
+    purpose: str
+    channel: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +264,8 @@ class Settings:
     holdout_salt: str = ""
     quiet: QuietHours | None = None
     voucher_key: bytes = field(default=b"", repr=False)
+    definitions: Definitions = field(default_factory=Definitions)
+    silences: tuple[Silence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +293,10 @@ class Plan:
     live: dict[str, Scenario] = field(default_factory=dict)
     draining: tuple[str, ...] = ()  # scenarios whose edit lets nobody new in: who is inside stays on an earlier version
     pass_name: str = ""  # names what the activation pass brings about: a customer passes each once
+    rules: Rules = field(default_factory=Rules)
+    moments: tuple[tuple[Scenario, Enter], ...] = ()
+    existing: tuple[tuple[Scenario, Enter], ...] = ()  # entries that take in who is in the segment at activation
+    known: dict[str, tuple[str, ...]] = field(default_factory=dict)  # earlier plans -> their scenarios
     places_ms: int = 0  # the longest window of any cap or limit: places older than this are forgotten
 
 
@@ -286,17 +313,17 @@ def make_plan(
     activated: dict[str, int] | None = None,
     choose: dict[str, str] | None = None,
     switches: dict[str, str] | None = None,
+    known: dict[str, tuple[str, ...]] | None = None,
 ) -> Plan:
     """Put scenarios together into a plan: sort them and derive what the engine looks up by event type."""
     live = tuple(sorted(scenarios, key=lambda scenario: (-scenario.priority, scenario.name)))
     settings = settings or Settings()
-    known = {(scenario.name, scenario.version): scenario for scenario in live}
-    versions = {**(pinned or {}), **known}
+    versions = {**(pinned or {}), **{(scenario.name, scenario.version): scenario for scenario in live}}
     entries: dict[str, list[tuple[Scenario, Enter]]] = {}
     remembered: dict[str, tuple[str, ...]] = {}
     for scenario in live:
         for enter in scenario.entries:
-            if enter.on == START:
+            if enter.on == START or enter.moment is not None:
                 continue
             entries.setdefault(enter.on, []).append((scenario, enter))
     for scenario in versions.values():
@@ -324,5 +351,18 @@ def make_plan(
         pass_name="/".join([name, *stopped]),
         issues_vouchers=any("voucher" in value.reads for op in sends for _, value in op.data),
         best_hours=tuple(sorted(dict.fromkeys(hours))),
+        rules=make_rules(settings.definitions, _everything_used(settings, live, versions)),
+        moments=tuple((one, enter) for one in live for enter in one.entries if enter.moment is not None),
+        existing=tuple((one, enter) for one in live for enter in one.entries if enter.existing != "no"),
+        known=known or {},
         places_ms=max(windows, default=0),
     )
+
+
+def _everything_used(
+    settings: Settings, live: tuple[Scenario, ...], versions: dict[tuple[str, str], Scenario]
+) -> list[Used]:
+    """Return what settings, live scenarios and the versions that somebody may be inside use."""
+    silences = Used(tuple(read for silence in settings.silences for read in sorted(silence.when.reads)))
+    found = [Used(one.uses, one.counters, one.thresholds) for one in (*live, *versions.values())]
+    return [silences, *found]

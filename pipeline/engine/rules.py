@@ -4,9 +4,9 @@ A condition on them changes by an event or by time alone. For events `by_event` 
 change; for time every condition says when it may next change (`Expr.changes`).
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from models.event_types import OWN_ACTS, VIEWED
 from pipeline.engine.env import Expr
@@ -92,20 +92,13 @@ class Rules:
     used: bool = False
 
 
-class Uses(Protocol):
-    """What a version of a scenario uses: reads of its expressions, counters, and thresholds of scores."""
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What somebody uses: reads of expressions ("segment.vip"), their counters, and scores to be reached."""
 
-    @property
-    def uses(self) -> tuple[str, ...]:
-        """Return reads, as in "segment.vip"."""
-
-    @property
-    def counters(self) -> tuple[Counter, ...]:
-        """Return the counters of its expressions."""
-
-    @property
-    def thresholds(self) -> tuple[Threshold, ...]:
-        """Return the scores that it waits to reach."""
+    reads: tuple[str, ...] = ()
+    counters: tuple[Counter, ...] = ()
+    thresholds: tuple[Threshold, ...] = ()
 
 
 ORDER = ("order_placed",)
@@ -114,7 +107,9 @@ BACK = ("order_cancelled", "order_refunded", "order_returned")
 PROFILE_MOVED_BY: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("first_seen", "last_seen"), tuple(sorted(OWN_ACTS))),
     **dict.fromkeys(("visits", "last_visit_at"), VIEWED),
-    **dict.fromkeys(("orders", "spent", "last_order_at", "first_order_at", "mean_basket", "days_between_orders"), ORDER),
+    **dict.fromkeys(
+        ("orders", "spent", "last_order_at", "first_order_at", "mean_basket", "days_between_orders"), ORDER
+    ),
     **dict.fromkeys(("bought_products", "purchase_months"), ORDER),
     **dict.fromkeys(("top_categories", "top_brands", "top_products"), tuple(sorted(LOOKS))),
     **dict.fromkeys(("opens", "last_open_at"), ("message_opened",)),
@@ -168,16 +163,15 @@ def _closure(definitions: Definitions, wanted: Iterable[str]) -> tuple[list[Segm
     return kept[::-1], list(dict.fromkeys(reads))
 
 
-def make_rules(definitions: Definitions, versions: Iterable[Uses]) -> Rules:
-    """Put together what the versions of scenarios use: nothing else is computed."""
-    versions = list(versions)
-    wanted = [read for version in versions for read in version.uses]
+def make_rules(definitions: Definitions, users: Sequence[Used]) -> Rules:
+    """Put together what is used: nothing else is computed."""
+    wanted = [read for user in users for read in user.reads]
     named, reads = _closure(definitions, wanted)
-    thresholds = {one.name: one for version in versions for one in version.thresholds}
+    thresholds = {one.name: one for user in users for one in user.thresholds}
     rules: tuple[Rule, ...] = (*named, *(thresholds[name] for name in sorted(thresholds)))
     reads += [f"score.{one.score}" for one in thresholds.values()]
     scores = tuple(definitions.scores[name] for name in sorted(definitions.scores) if f"score.{name}" in reads)
-    found = {one.key: one for version in versions for one in version.counters}
+    found = {one.key: one for user in users for one in user.counters}
     found |= {one.key: one for one in definitions.counters if f"count.{one.key}" in reads}
     counters = tuple(found[key] for key in sorted(found))
     moved = _Moved(rules, scores, counters)
@@ -219,9 +213,7 @@ class _Moved:
         }
         deep = {key: self._deep(rule) for key, rule in self.rules.items()}
         roots = sorted({read for found in deep.values() for read in found})
-        self.by_read = {
-            read: tuple(rule for key, rule in self.rules.items() if read in deep[key]) for read in roots
-        }
+        self.by_read = {read: tuple(rule for key, rule in self.rules.items() if read in deep[key]) for read in roots}
 
     def decaying(self, score: str) -> bool:
         found = self.scores.get(score)

@@ -3,12 +3,12 @@
 from msgspec.structs import replace
 
 from models.customer import NEVER, Customer, Enrolment
+from pipeline.engine import scheduled
+from pipeline.engine.acting import run_ready
 from pipeline.engine.ending import end, expire
-from pipeline.engine.entering import admit
 from pipeline.engine.exits import exit_condition
 from pipeline.engine.identity import forgotten_at
 from pipeline.engine.plan import Scenario, Send, Until, Wait, WaitFor
-from pipeline.engine.steps import run
 from pipeline.engine.trail import with_wait
 from pipeline.engine.waits import time_out
 from pipeline.engine.work import Work
@@ -19,10 +19,13 @@ FIRED_MAX = 10_000
 
 def next_due(customer: Customer) -> int | None:
     """Return when the first timer is due (UTC ms), None without one."""
+    first = scheduled.due_of(customer.tracked)
     if not customer.enrolments:
-        return forgotten_at(customer.id, customer.now, customer.identity)
-    dues = [enrolment.waiting.due for enrolment in customer.enrolments if enrolment.waiting is not None]
-    first = min(dues, default=NEVER)
+        forgotten = forgotten_at(customer.id, customer.now, customer.identity)
+        first = first if forgotten is None else min(first, forgotten)
+    for enrolment in customer.enrolments:
+        if enrolment.waiting is not None and enrolment.waiting.due < first:
+            first = enrolment.waiting.due
     return None if first >= NEVER else first
 
 
@@ -39,35 +42,34 @@ def fire(work: Work) -> None:
     The last of all forgets a visitor of whom nothing is open: `work.gone`.
     """
     for _ in range(FIRED_MAX):
-        due = [one for one in work.enrolments if one.waiting is not None and one.waiting.due < work.watermark]
-        if not due:
-            _forget(work)
+        first = _first_due(work)
+        tracked = scheduled.due_of(work.tracked)
+        if tracked < work.watermark and (first is None or tracked <= _due(first)) and not _forgotten_by(work, tracked):
+            scheduled.fire(work)
+        elif first is not None:
+            _fire_one(work, first)
+            run_ready(work)
+        else:
+            work.gone = _forgotten_by(work, work.watermark - 1)
             return
-        first = min(due, key=lambda enrolment: _order(work, enrolment))
-        _fire_one(work, first)
-        run_ready(work)
     raise RuntimeError(f"more than {FIRED_MAX} timers of one customer in one input")
 
 
-def _forget(work: Work) -> None:
-    if not work.enrolments:
-        due = forgotten_at(work.id, work.now, work.identity)
-        work.gone = due is not None and due < work.watermark
+def _due(enrolment: Enrolment) -> int:
+    return NEVER if enrolment.waiting is None else enrolment.waiting.due
 
 
-def run_ready(work: Work) -> None:
-    """Let the enrolments that may go on do their steps: by priority, scenario and id."""
-    while work.ready or work.upcoming:
-        admit(work)
-        waiting = [enrolment for enrolment in work.enrolments if enrolment.id in work.ready]
-        work.ready = []
-        for enrolment in sorted(waiting, key=lambda one: _rank(work, one)):
-            run(work, enrolment.id)
+def _first_due(work: Work) -> Enrolment | None:
+    due = [one for one in work.enrolments if _due(one) < work.watermark]
+    return min(due, key=lambda enrolment: _order(work, enrolment)) if due else None
 
 
-def _rank(work: Work, enrolment: Enrolment) -> tuple[int, str, str]:
-    scenario = work.scenario_of(enrolment)
-    return (-(scenario.priority if scenario else 0), enrolment.scenario, enrolment.id)
+def _forgotten_by(work: Work, at: int) -> bool:
+    """Say whether a visitor of whom nothing is open is forgotten by a time (UTC ms)."""
+    if work.enrolments:
+        return False
+    due = forgotten_at(work.id, work.now, work.identity)
+    return due is not None and due <= at
 
 
 def _fire_one(work: Work, enrolment: Enrolment) -> None:

@@ -100,7 +100,6 @@ def start(work: Work, at: int) -> None:
     if any(key not in keys for key in work.cold.same):
         work.cold = replace(work.cold, same={key: value for key, value in work.cold.same.items() if key in keys})
     _look(work, rules.rules, cause_of_clock(work, at), at)
-    _set_due(work, at)
 
 
 def after_steps(work: Work) -> list[Happening]:
@@ -116,12 +115,10 @@ def after_steps(work: Work) -> list[Happening]:
 
 
 def wake(work: Work) -> list[Happening]:
-    """Do what is due at `Tracked.due`: changes by time alone. Dates and late starts are `entering`'s, by `due_now`."""
+    """Look at what time alone may have changed by `Tracked.due`; the caller sets the next look by `set_due`."""
     at = work.tracked.due
     assert at is not None
-    found = _look(work, work.plan.rules.timed, cause_of_clock(work, at), at)
-    _set_due(work, at)
-    return found
+    return _look(work, work.plan.rules.timed, cause_of_clock(work, at), at)
 
 
 def _look(work: Work, rules: Iterable[Rule], cause: Event, at: int) -> list[Happening]:
@@ -146,9 +143,7 @@ def _holds(work: Work, rule: Segment | Threshold, env: Env) -> bool:
     return scores.value_at(work.tracked, score, work.now) >= rule.at_least * scores.POINT
 
 
-def _look_at_segment(
-    work: Work, rule: Segment | Threshold, env: Env, cause: Event, at: int
-) -> Iterable[Happening]:
+def _look_at_segment(work: Work, rule: Segment | Threshold, env: Env, cause: Event, at: int) -> Iterable[Happening]:
     tracked = work.tracked
     holds, held = _holds(work, rule, env), rule.name in tracked.segments
     if holds == held:
@@ -159,9 +154,14 @@ def _look_at_segment(
         return (derived(cause, "segment_entered" if holds else "segment_left", rule.name, at, segment=rule.name),)
     if not holds:
         return ()
+    return (derived(cause, "score_reached", rule.name, at, **reached(work, rule)),)
+
+
+def reached(work: Work, rule: Rule) -> dict[str, object]:
+    """Return what expressions see of a score that reached a threshold."""
+    assert isinstance(rule, Threshold)
     value = scores.value_at(work.tracked, work.plan.settings.definitions.scores[rule.score], work.now)
-    fields = {"score": rule.score, "at_least": rule.at_least, "value": value // scores.POINT}
-    return (derived(cause, "score_reached", rule.name, at, **fields),)
+    return {"score": rule.score, "at_least": rule.at_least, "value": value // scores.POINT}
 
 
 def _look_at_level(work: Work, rule: Level, env: Env, cause: Event, at: int) -> Iterable[Happening]:
@@ -216,7 +216,7 @@ def _moments_due(work: Work, after: int) -> int:
     return min(dues, default=NEVER)
 
 
-def _set_due(work: Work, after: int) -> None:
+def set_due(work: Work, after: int) -> None:
     """Set the next look exactly: the first change of any condition on time, date or put-off start after a time."""
     env = work.env()
     dues = [_changes(work, rule, env) for rule in work.plan.rules.timed]

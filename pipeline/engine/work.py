@@ -15,6 +15,7 @@ from models.customer import (
     Place,
     Profile,
     Remembered,
+    Tracked,
 )
 from models.decision import Decision
 from models.event import Event
@@ -44,7 +45,7 @@ class Work:
     __slots__ = (
         "activated", "before", "cancels", "cold", "commands", "decisions", "ended", "enrolments", "forwards", "gone",
         "id", "identity", "now", "places", "plan", "profile", "ready", "recent", "remembered", "seen", "silent",
-        "upcoming", "vouchers", "watermark",
+        "touched", "tracked", "upcoming", "vouchers", "watermark",
     )  # fmt: skip
 
     def __init__(self, customer: Customer, plan: Plan, watermark: int):
@@ -63,8 +64,11 @@ class Work:
         self.places: tuple[Place, ...] = customer.places
         self.ended: tuple[Ended, ...] = customer.ended
         self.identity: Identity | None = customer.identity
+        self.tracked: Tracked = customer.tracked
         self.ready: list[str] = []  # ids of enrolments that may run on
         self.upcoming: list[tuple[str, Entry, str]] = []  # scenario, kept entry event, key: they enter next
+        # What steps wrote to the customer, for the segments that read it: read, enrolment, depth of its entry.
+        self.touched: list[tuple[str, str, int]] = []
         self.commands: list[Command] = []
         self.cancels: list[Cancel] = []
         self.decisions: list[Decision] = []
@@ -85,6 +89,7 @@ class Work:
             and seen.remembered is self.remembered
             and seen.ended is self.ended
             and seen.identity is self.identity
+            and seen.tracked is self.tracked
             and seen.now == self.now
             and seen.activated == self.activated
         ):
@@ -101,6 +106,7 @@ class Work:
             places=self.places,
             ended=self.ended,
             identity=self.identity,
+            tracked=self.tracked,
         )
         return self.seen
 
@@ -116,7 +122,8 @@ class Work:
         self.recent, self.remembered = customer.recent, customer.remembered
         self.profile, self.cold, self.identity = customer.profile, customer.cold, customer.identity
         self.enrolments, self.places, self.ended = customer.enrolments, customer.places, customer.ended
-        self.ready, self.upcoming = [], []
+        self.tracked = customer.tracked
+        self.ready, self.upcoming, self.touched = [], [], []
 
     def transition(self, *, duplicate: bool = False) -> Transition:
         """Close the view."""
