@@ -12,7 +12,8 @@ from models.event_types import OWN_ACTS, VIEWED
 from pipeline.engine.env import Expr
 from pipeline.engine.interests import LOOKS
 
-K, V = TypeVar("K"), TypeVar("V")
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ def _enter_existing(work: Work, scenario: Scenario, enter: Enter, at: int) -> No
 
 
 def _state_of(work: Work, enter: Enter, at: int) -> Happening | None:
-    """Return the entry into the state that a customer is in, None for one who is not: "segment.vip", "level.activity"."""
+    """Return the entry into the state that a customer is in, None for one who is not in it."""
     root, _, name = enter.subject.partition(".")
     cause = cause_of_clock(work, at)
     if root == "level":

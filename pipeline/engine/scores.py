@@ -20,7 +20,7 @@ VALUE_MAX = 10**6 * POINT
 
 
 def _table() -> tuple[int, ...]:
-    """Return 2^(-k/64) for k in 0..63 in units of 2^-62, by square roots of whole numbers: the same on every machine."""
+    """Return 2^(-k/64) for k in 0..63 in units of 2^-62, by integer square roots: the same everywhere."""
     bits = 2 * SCALE_BITS
     one = 1 << bits
     roots = []
