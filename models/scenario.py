@@ -30,15 +30,103 @@ class AgainAfter(Written):
     after: Span
 
 
-class EnterSpec(Written):
-    """One way in."""
+Every = Literal["day", "week", "month", "year"]
+STATES = {
+    "segment_entered": ("segment",), "segment_left": ("segment",), "level_fell": ("of",), "level_rose": ("of",),
+    "score_reached": ("score", "at_least"),
+}  # fmt: skip
+# What a date or calendar entry begins with.
+DATE = "date_reached"
 
-    on: EventName
+
+class StateSpec(Written):
+    """An event with what it is about, where it is a change of a segment, a level or a score."""
+
+    segment: Name | None = None
+    of: Name | None = None
+    score: Name | None = None
+    at_least: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+
+    @model_validator(mode="after")
+    def _about(self) -> "StateSpec":
+        on = getattr(self, "on", None)
+        wanted = STATES.get(on, ()) if isinstance(on, str) else ()
+        missing = [name for name in wanted if getattr(self, name) is None]
+        if missing:
+            raise ValueError(f"`{on}` needs {' and '.join(f'`{name}`' for name in wanted)}")
+        other = {"segment", "score", "at_least"} | ({"of"} if not str(on).startswith("message_") else set())
+        for name in sorted(other - set(wanted)):
+            if getattr(self, name) is not None:
+                raise ValueError(f"`{name}` belongs to a change of a segment, level or score")
+        return self
+
+
+class DateSpec(Written):
+    """A day of the customer's: once, or every year or month."""
+
+    date: Text
+    offset: Offset = "0d"
+    time: TimeOfDay = "09:00"
+    every: Literal["month", "year"] | None = None
+
+
+class CalendarSpec(Written):
+    """A day of the calendar."""
+
+    every: Every
+    month: Annotated[int, Field(ge=1, le=12)] | None = None
+    day: Annotated[int, Field(ge=1, le=31)] | None = None
+    weekday: Weekday | None = None
+    time: TimeOfDay = "09:00"
+
+    @model_validator(mode="after")
+    def _wanted(self) -> "CalendarSpec":
+        wanted = {"day": (), "week": ("weekday",), "month": ("day",), "year": ("month", "day")}[self.every]
+        for name in ("month", "day", "weekday"):
+            if (getattr(self, name) is not None) != (name in wanted):
+                raise ValueError(f"every {self.every}: `{name}` is {'needed' if name in wanted else 'not'} here")
+        return self
+
+
+def _on_kind(on: Any) -> str:
+    if isinstance(on, str):
+        return "event"
+    return "date" if isinstance(on, DateSpec) or (isinstance(on, dict) and "date" in on) else "calendar"
+
+
+On = Annotated[
+    Annotated[EventName, Tag("event")] | Annotated[DateSpec, Tag("date")] | Annotated[CalendarSpec, Tag("calendar")],
+    Discriminator(_on_kind),
+]
+
+
+class EnterSpec(StateSpec):
+    """One way in: an event, a date of the customer's, or a day of the calendar.
+
+    `existing` says whether those who are in the segment or level already enter at activation. Dates that come again
+    let in always, all else once, where `again` says nothing.
+    """
+
+    on: On
+    existing: Literal["no", "yes", "spread"] = "no"
     when: Text | None = None
     unless: Text | None = None
-    again: Literal["once", "always"] | AgainAfter = "once"
+    again: Literal["once", "always"] | AgainAfter | None = None
     per: Text | None = None
     name: Name = "entry"
+
+    @property
+    def event(self) -> str:
+        """The type of the event that begins it."""
+        return self.on if isinstance(self.on, str) else DATE
+
+    @model_validator(mode="after")
+    def _existing(self) -> "EnterSpec":
+        if self.existing != "no" and self.event not in STATES:
+            raise ValueError("`existing` belongs to an entry on a segment, level or score")
+        if self.existing != "no" and self.event.startswith("level_") and self.when is None:
+            raise ValueError("`existing` of a level needs a `when`, as in when: event.to == \"cold\"")
+        return self
 
 
 class LimitSpec(Written):
@@ -48,7 +136,7 @@ class LimitSpec(Written):
     per: Span
 
 
-class ExitSpec(Written):
+class ExitSpec(StateSpec):
     """One way out: an event, or a condition."""
 
     on: EventName | None = None
@@ -64,7 +152,7 @@ class ExitSpec(Written):
         return self
 
 
-class GoalSpec(Written):
+class GoalSpec(StateSpec):
     """What the scenario is for."""
 
     on: EventName
@@ -123,13 +211,12 @@ class UntilStep(Written):
     if_past: IfPast | None = None
 
 
-class AlternativeSpec(Written):
+class AlternativeSpec(StateSpec):
     """One thing to wait for, and the steps that follow it."""
 
     on: EventName | None = None
     where: Text | None = None
     when: Text | None = None
-    of: StepName | None = None
     keep_as: StepName | None = Field(default=None, alias="as")
     then: list["Step"] = []
 
@@ -205,6 +292,18 @@ class SplitStep(Written):
     paths: list[PathSpec] = Field(min_length=2)
 
 
+class SetStep(Written):
+    """Write attributes of the customer."""
+
+    set: dict[StepName, Text | bool | int] = Field(min_length=1)
+
+
+class ScoreStep(Written):
+    """Add points to scores of the customer."""
+
+    score: dict[Name, Annotated[int, Field(ge=-10_000, le=10_000)]] = Field(min_length=1)
+
+
 class StartStep(Written):
     """Enrol in another scenario too, by the same entry, and go on."""
 
@@ -217,7 +316,7 @@ class ExitStep(Written):
     exit: Text
 
 
-STEP_KINDS = ("wait", "until", "wait_for", "send", "branch", "split", "start", "exit")
+STEP_KINDS = ("wait", "until", "wait_for", "send", "branch", "split", "set", "score", "start", "exit")
 
 
 def _kind(step: Any) -> str | None:
@@ -232,6 +331,8 @@ Step = Annotated[
     | Annotated[SendStep, Tag("send")]
     | Annotated[BranchStep, Tag("branch")]
     | Annotated[SplitStep, Tag("split")]
+    | Annotated[SetStep, Tag("set")]
+    | Annotated[ScoreStep, Tag("score")]
     | Annotated[StartStep, Tag("start")]
     | Annotated[ExitStep, Tag("exit")],
     Discriminator(

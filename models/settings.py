@@ -8,9 +8,11 @@ from pydantic import Field, field_validator
 
 from models.collecting import CollectorSpec
 from models.insight import AttributionSpec, FunnelSpec, TouchpointSpec
-from models.scenario import Channel, Purpose, Share, Span, TimeOfDay, Written
+from models.scenario import Channel, EventName, Name, Purpose, Share, Span, Text, TimeOfDay, Written
 from models.senders import SendersSpec
 
+# One step of a level: its name with its condition, `true` for the last that takes whoever is left.
+LevelStep = Annotated[dict[Name, Text | bool], Field(min_length=1, max_length=1)]
 FieldType = Literal["string", "int", "number", "bool", "money", "time", "date"]
 
 
@@ -69,6 +71,21 @@ class QuietHoursSpec(Written):
     channels: list[Channel] = []
 
 
+class ScoreSpec(Written):
+    """Points for events, halved every `half_life`; without one they stay."""
+
+    half_life: Span | None = None
+    events: dict[EventName, Annotated[int, Field(ge=-10_000, le=10_000)]] = {}
+
+
+class SilenceSpec(Written):
+    """When nothing of a purpose, and on a channel where one is named, is sent."""
+
+    purpose: Purpose = "marketing"
+    channel: Channel | None = None
+    when: Text
+
+
 class SettingsSpec(Written):
     """The whole settings file."""
 
@@ -82,6 +99,10 @@ class SettingsSpec(Written):
     holdout: HoldoutSpec = HoldoutSpec()
     quiet_hours: QuietHoursSpec | None = None
     attributes: dict[str, FieldType] = {}
+    segments: dict[Name, Text] = {}
+    levels: dict[Name, list[LevelStep]] = {}
+    scores: dict[Name, ScoreSpec] = {}
+    silence: list[SilenceSpec] = []
     events: dict[str, dict[str, FieldType]] = {}
     senders: SendersSpec = SendersSpec()
     collector: CollectorSpec | None = None

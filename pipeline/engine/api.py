@@ -176,7 +176,7 @@ def _event(work: Work, event: Event) -> None:
             work.cold = replace(work.cold, cart=new)
     work.profile = profile.update(work.profile, event, settings)
     consents = work.cold.consents
-    work.cold = interests.update(person.update(work.cold, event), event)
+    work.cold = interests.update(person.update(work.cold, event), event, settings)
     if work.plan.best_hours:
         work.cold = until.count_hour(work.cold, event, work.plan.best_hours, settings)
     if work.enrolments and work.cold.consents is not consents:

@@ -8,7 +8,7 @@ the end of its bucket after that: a count is never too low, and holds an event f
 from collections.abc import Callable, Mapping
 
 from models.customer import NEVER, Cold, Tracked
-from pipeline.engine.rules import Counter
+from pipeline.engine.env import Counter
 
 BUCKETS = 60
 # Values whose counts are kept apart for one counter: the latest.

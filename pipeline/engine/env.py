@@ -38,7 +38,7 @@ class Expr:
     "profile.orders", "event.total", "entry.order_id", "customer.first_name", "now"), so that the engine knows when
     to look again and which fields to keep. `source` is the text, for decisions and errors. `changes(env)` says when
     (UTC ms, NEVER for none) time alone may next change the value; None where it cannot. `untimed` says why that is not
-    known of a part of it.
+    known of a part of it. `counters` are the counts in a window that it reads.
     """
 
     source: str
@@ -46,6 +46,7 @@ class Expr:
     reads: frozenset[str] = frozenset()
     changes: Callable[[Env], int] | None = None
     untimed: str = ""
+    counters: tuple["Counter", ...] = ()
 
     def holds(self, env: Env) -> bool:
         """Say whether the condition holds; a missing value makes it not hold."""
@@ -53,3 +54,17 @@ class Expr:
             return self.call(env) is True
         except Missing:
             return False
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """How many events of a type with a condition there were in a window; `by` counts each value of a field apart.
+
+    `key` names type, window, condition and field, so that an edit elsewhere keeps what was counted.
+    """
+
+    key: str
+    on: str
+    window_ms: int
+    where: Expr | None = None
+    by: str | None = None

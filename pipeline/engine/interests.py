@@ -7,6 +7,8 @@ from msgspec.structs import replace
 
 from models.customer import Cold
 from models.event import Event
+from pipeline.engine.local_time import local, zone_of
+from pipeline.engine.plan import Settings
 
 # A shop's reports show ten; sixteen leaves room for the error of the rule.
 COUNTED_MAX = 16
@@ -33,8 +35,8 @@ def _lines(event: Event) -> Iterable[Mapping[str, Any]]:
 LOOKS = frozenset({"product_viewed", "cart_item_added", "order_placed"})
 
 
-def update(cold: Cold, event: Event) -> Cold:
-    """Count categories, brands and products that were looked at, put in a cart or bought; channels and devices."""
+def update(cold: Cold, event: Event, settings: Settings) -> Cold:
+    """Count categories, brands and products that were looked at, put in a cart or bought; channels, devices, months of orders."""
     changes: dict[str, Any] = {}
     data = event.data
     channel, device = data.get("channel"), data.get("device")
@@ -53,5 +55,7 @@ def update(cold: Cold, event: Event) -> Cold:
     if event.type == "order_placed":
         new = [line["product_id"] for line in _lines(event)]
         kept = [product for product in cold.bought if product not in new]
+        month = str(local(event.at, zone_of(cold, settings)).month)
+        changes["months"] = {**cold.months, month: cold.months.get(month, 0) + 1}
         changes["bought"] = tuple(dict.fromkeys([*kept, *new]))[-BOUGHT_MAX:]
     return replace(cold, **changes) if changes else cold

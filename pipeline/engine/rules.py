@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from models.event_types import OWN_ACTS, VIEWED
-from pipeline.engine.env import Expr
-from pipeline.engine.interests import LOOKS
+from pipeline.engine.env import Counter, Expr
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -48,20 +47,6 @@ class ScoreRule:
     name: str
     points: Mapping[str, int]
     half_life_ms: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Counter:
-    """How many events of a type with a condition there were in a window; `by` counts each value of a field apart.
-
-    `key` names type, window, condition and field, so that an edit elsewhere keeps what was counted.
-    """
-
-    key: str
-    on: str
-    window_ms: int
-    where: Expr | None = None
-    by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +88,7 @@ class Used:
 
 
 ORDER = ("order_placed",)
+LOOKS = ("product_viewed", "cart_item_added", "order_placed")
 BACK = ("order_cancelled", "order_refunded", "order_returned")
 # Which events move each field of the profile; a field that is not here may be moved by any.
 PROFILE_MOVED_BY: dict[str, tuple[str, ...]] = {
@@ -112,7 +98,7 @@ PROFILE_MOVED_BY: dict[str, tuple[str, ...]] = {
         ("orders", "spent", "last_order_at", "first_order_at", "mean_basket", "days_between_orders"), ORDER
     ),
     **dict.fromkeys(("bought_products", "purchase_months"), ORDER),
-    **dict.fromkeys(("top_categories", "top_brands", "top_products"), tuple(sorted(LOOKS))),
+    **dict.fromkeys(("top_categories", "top_brands", "top_products"), LOOKS),
     **dict.fromkeys(("opens", "last_open_at"), ("message_opened",)),
     **dict.fromkeys(("clicks", "last_click_at"), ("message_clicked",)),
     **dict.fromkeys(("last_rating", "last_rating_at"), ("review_posted",)),
@@ -127,7 +113,8 @@ CONSENT = (*PERSON, "consent_changed", "message_bounced", "message_complained", 
 ANY = "*"
 
 
-def _reads(rule: Rule) -> tuple[str, ...]:
+def reads_of(rule: Rule) -> tuple[str, ...]:
+    """Return what a rule reads itself."""
     match rule:
         case Segment():
             found = rule.when.reads
@@ -160,7 +147,7 @@ def _closure(definitions: Definitions, wanted: Iterable[str]) -> tuple[list[Segm
     for rule in reversed(definitions.rules):
         if key_of(rule) in reads:
             kept.append(rule)
-            reads += _reads(rule)
+            reads += reads_of(rule)
     return kept[::-1], list(dict.fromkeys(reads))
 
 
@@ -223,7 +210,7 @@ class _Moved:
     def _deep(self, rule: Rule) -> tuple[str, ...]:
         """Return what a rule reads, also through the segments and levels that it reads."""
         found: list[str] = []
-        for read in _reads(rule):
+        for read in reads_of(rule):
             inner = self.rules.get(read)
             found += [read, *(self._deep(inner) if inner is not None else ())]
         return tuple(dict.fromkeys(found))

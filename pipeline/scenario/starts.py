@@ -38,7 +38,7 @@ class Starts:
 
     def entry_events(self, name: str, seen: tuple[str, ...] = ()) -> list[str]:
         """Return the events that may begin a scenario: its own, and those of the scenarios that start it."""
-        own = [enter.on for enter in self.specs[name][0].enter]
+        own = [enter.event for enter in self.specs[name][0].enter]
         found = [one for one in own if one != START]
         if START in own:
             for other, started in self.to.items():
@@ -59,7 +59,7 @@ class Starts:
             for other, path in started_in(spec.steps, ("steps",)):
                 if other not in self.specs:
                     yield places.problem(path, f"unknown scenario {other!r}{nearest(other, self.specs)}")
-                elif START not in [enter.on for enter in self.specs[other][0].enter]:
+                elif START not in [enter.event for enter in self.specs[other][0].enter]:
                     yield places.problem(path, f"{other} cannot be started: it has no `enter: {{on: start}}`")
                 elif other == name or name in self.handed_on(other):
                     yield places.problem(path, f"a circle: {other} leads back to {name}")

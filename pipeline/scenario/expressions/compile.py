@@ -3,16 +3,19 @@
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any
 
 from models.money import exponent
-from pipeline.engine.env import Env, Expr, Missing
+from pipeline.engine.env import Counter, Env, Expr, Missing
 from pipeline.scenario.expressions import values
 from pipeline.scenario.expressions.parse import ExpressionError, Node, parse
+from pipeline.scenario.expressions.timing import STILL, Motion, Timing
 from pipeline.scenario.expressions.types import (
     BOOL,
+    DATE,
     DOUBLE,
     DURATION,
     DYN,
@@ -33,6 +36,21 @@ COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 
 
 @dataclass(frozen=True)
+class Names:
+    """What functions may name: segments, levels with their steps, scores (do they decay?), scenarios, events.
+
+    `scenario` is the one that the expression stands in, "" in the settings.
+    """
+
+    segments: tuple[str, ...] = ()
+    levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    scores: Mapping[str, bool] = field(default_factory=dict)
+    scenarios: tuple[str, ...] = ()
+    events: Mapping[str, Type] = field(default_factory=dict)
+    scenario: str = ""
+
+
+@dataclass(frozen=True)
 class Scope:
     """What an expression may name: each root's object type, and what its fields are read by.
 
@@ -42,15 +60,21 @@ class Scope:
     roots: Mapping[str, Type]
     currency: str = "EUR"
     kept: frozenset[str] = frozenset()  # names given by `as`
+    names: Names = field(default_factory=Names)
 
 
 @dataclass(frozen=True)
 class Typed:
-    """A closure with its type; `literal` is the exact text of a number, for comparing it with money."""
+    """A closure with its type, and how time moves it.
+
+    `literal` is the exact text of a number, for comparing it with money; `choices` are all that a text can be.
+    """
 
     call: Call
     type: Type
     literal: str | None = None
+    motion: Motion = STILL
+    choices: tuple[str, ...] = ()
 
 
 @dataclass
@@ -60,6 +84,8 @@ class Compiler:
     scope: Scope
     reads: set[str] = field(default_factory=set)
     variables: dict[str, tuple[Type, list[Any]]] = field(default_factory=dict)
+    timing: Timing = field(default_factory=Timing)
+    counters: dict[str, Counter] = field(default_factory=dict)
 
     def compile(self, node: Node) -> Typed:
         """Compile a node of any kind."""
@@ -80,7 +106,7 @@ class Compiler:
             return Typed(lambda env: cell[0], kind)
         if node.value == "now":
             self.reads.add("now")
-            return Typed(lambda env: env.now, TIME)
+            return Typed(lambda env: env.now, TIME, motion=Motion(1, self.timing.owe("now")))
         known = [*self.scope.roots, "now"]
         if node.value in self.scope.roots:
             raise ExpressionError(
@@ -95,9 +121,11 @@ class Compiler:
         inner = self.compile(target)
         kind = _field_type(inner.type, node)
         name = str(node.value)
-        if inner.type.kind == "map":
-            return Typed(lambda env: values.field_of(inner.call(env), name), kind)
-        return Typed(lambda env: values.field_of(inner.call(env), name), kind)
+
+        def call(env: Env) -> Any:
+            return values.field_of(inner.call(env), name)
+
+        return Typed(values.as_date(call) if kind == DATE else call, kind)
 
     def _root(self, node: Node, root: str) -> Typed:
         name = str(node.value)
@@ -109,7 +137,8 @@ class Compiler:
         readers = {"cart": values.cart_field, "customer": values.attribute}
         readers |= {"event": values.event_field, "entry": values.entry_field}
         reader = readers.get(root)
-        return Typed(reader(name) if reader else values.kept_field(root, name), kind)
+        call = reader(name) if reader else values.kept_field(root, name)
+        return Typed(values.as_date(call) if kind == DATE else call, kind)
 
     def _index(self, node: Node) -> Typed:
         target, index = (self.compile(part) for part in node.parts)
@@ -146,7 +175,8 @@ class Compiler:
         if inner.type.kind not in {"int", "double", "money", "duration", "dyn"}:
             raise ExpressionError(f"'-' of a {inner.type}", node.offset)
         text = f"-{inner.literal}" if inner.literal else None
-        return Typed(lambda env: -inner.call(env), inner.type, text)
+        slope = None if inner.motion.slope is None else -inner.motion.slope
+        return Typed(lambda env: -inner.call(env), inner.type, text, Motion(slope, inner.motion.owed))
 
     def _condition(self, node: Node) -> Call:
         inner = self.compile(node)
@@ -187,7 +217,9 @@ class Compiler:
         test = self._condition(node.parts[0])
         then, other = self.compile(node.parts[1]), self.compile(node.parts[2])
         kind = then.type if then.type == other.type else DYN
-        return Typed(lambda env: then.call(env) if test(env) else other.call(env), kind)
+        owed = then.motion.owed + other.motion.owed
+        motion = Motion(None if owed else 0, owed)
+        return Typed(lambda env: then.call(env) if test(env) else other.call(env), kind, motion=motion)
 
     def _binary(self, node: Node) -> Typed:
         left, right = (self.compile(part) for part in node.parts)
@@ -206,7 +238,9 @@ class Compiler:
         ordered = node.value in {"==", "!="} or kinds <= ORDERED | {"dyn"}
         if not comparable or not ordered:
             raise ExpressionError(f"{left.type} {node.value} {right.type} cannot be compared", node.offset)
+        check_choice(node, left, right)
         compare, one, other = COMPARE[node.value], left.call, right.call
+        self.timing.compared(left.motion, right.motion, one, other)
 
         def call(env: Env) -> bool:
             try:
@@ -217,7 +251,9 @@ class Compiler:
         return Typed(call, BOOL)
 
     def _same_unit(self, one: Typed, other: Typed) -> Typed:
-        """Scale a plain number that stands beside money to minor units, exactly."""
+        """Scale a plain number that stands beside money to minor units, exactly; read a text beside a date as one."""
+        if other.type == DATE and one.type.kind == "string":
+            return Typed(values.as_date(one.call), DATE)
         if other.type.kind != "money" or one.type.kind not in NUMBERS:
             return one
         digits = exponent(self.scope.currency)
@@ -261,7 +297,24 @@ def arithmetic(node: Node, left: Typed, right: Typed) -> Typed:
             raise Missing("arithmetic") from None
         return values.in_range(found) if isinstance(found, int) else found
 
-    return Typed(call, kind)
+    return Typed(call, kind, motion=_moved(str(node.value), left.motion, right.motion))
+
+
+def _moved(sign: str, left: Motion, right: Motion) -> Motion:
+    owed = left.owed + right.owed
+    if not owed:
+        return STILL
+    if sign not in {"+", "-"} or left.slope is None or right.slope is None:
+        return Motion(None, owed)
+    return Motion(left.slope + (right.slope if sign == "+" else -right.slope), owed)
+
+
+def check_choice(node: Node, left: Typed, right: Typed) -> None:
+    """Refuse a text that what it is compared with can never be."""
+    for typed, other in ((left, node.parts[1]), (right, node.parts[0])):
+        if typed.choices and other.kind == "literal" and other.value not in typed.choices:
+            near = nearest(str(other.value), typed.choices)
+            raise ExpressionError(f"{other.value!r} is none of {', '.join(typed.choices)}{near}", other.offset)
 
 
 def _result_kind(sign: str, left: str, right: str) -> Type | None:
@@ -318,4 +371,24 @@ def compile_expression(text: str, scope: Scope, *, condition: bool = False) -> E
     typed = compiler.compile(tree)
     if condition and typed.type.kind not in {"bool", "dyn"}:
         raise ExpressionError(f"a condition is needed here, this is a {typed.type}", 0)
-    return Expr(source=text, call=typed.call, reads=frozenset(compiler.reads))
+    call = typed.call
+    if typed.type == DATE and not condition:
+        # What goes out, or is kept, is text; only comparisons need days.
+        call = _iso(call)
+    changes = compiler.timing.changes()
+    return Expr(
+        source=text,
+        call=call,
+        reads=frozenset(compiler.reads),
+        changes=changes,
+        untimed=compiler.timing.untimed,
+        counters=tuple(compiler.counters[key] for key in sorted(compiler.counters)),
+    )
+
+
+def _iso(call: Call) -> Call:
+    def read(env: Env) -> str:
+        found: date = call(env)
+        return found.isoformat()
+
+    return read

@@ -9,9 +9,13 @@ from models.money import to_decimal
 from pipeline.durations import parse_duration
 from pipeline.engine.env import Env, Missing
 from pipeline.scenario.expressions import values
+from pipeline.scenario.expressions.arguments import count as _count
+from pipeline.scenario.expressions.arguments import need
 from pipeline.scenario.expressions.compile import Compiler, Typed, nearest
 from pipeline.scenario.expressions.parse import ExpressionError, Node
-from pipeline.scenario.expressions.types import BOOL, DOUBLE, DURATION, DYN, INT, STRING, TIME, Type
+from pipeline.scenario.expressions.state import STATE_FUNCTIONS, begin_of_day
+from pipeline.scenario.expressions.timing import Motion
+from pipeline.scenario.expressions.types import BOOL, DATE, DOUBLE, DURATION, DYN, INT, STRING, TIME, Type
 
 MACROS = {"all", "exists", "exists_one", "filter", "map"}
 TEXT_METHODS: dict[str, Callable[[str, str], bool]] = {
@@ -21,15 +25,8 @@ TEXT_METHODS: dict[str, Callable[[str, str], bool]] = {
 }
 
 
-def _count(node: Node, wanted: int) -> None:
-    given = len(node.parts) - (1 if node.kind == "method" else 0)
-    if given != wanted:
-        raise ExpressionError(f"{node.value}() takes {wanted} values, not {given}", node.offset)
-
-
 def _need(node: Node, typed: Typed, *kinds: str) -> None:
-    if typed.type.kind not in {*kinds, "dyn"}:
-        raise ExpressionError(f"{node.value}() needs a {' or '.join(kinds)}, not a {typed.type}", node.offset)
+    need(node, typed.type, *kinds)
 
 
 def method(compiler: Compiler, node: Node) -> Typed:
@@ -77,8 +74,10 @@ def _macro(compiler: Compiler, node: Node) -> Typed:
     cell: list[Any] = [None]
     element = (target.type.element or DYN) if target.type.kind == "list" else STRING
     outer = compiler.variables.get(variable.value)
+    owed, whens = dict(compiler.timing.owed), len(compiler.timing.whens)
     compiler.variables[variable.value] = (element, cell)
     body = compiler.compile(node.parts[2])
+    compiler.timing.macro(owed, whens, str(node.value))
     if outer is None:
         del compiler.variables[variable.value]
     else:
@@ -163,7 +162,11 @@ def _default(compiler: Compiler, node: Node) -> Typed:
         except Missing:
             return other.call(env)
 
-    return Typed(call, value.type if value.type.kind != "dyn" else other.type)
+    kind = value.type if value.type.kind != "dyn" else other.type
+    owed = value.motion.owed + other.motion.owed
+    # Without a value the other stands in, which time does not move: a timer for the value then finds nothing changed.
+    moves = value.motion if not other.motion.owed else Motion(None, owed)
+    return Typed(call, kind, motion=moves)
 
 
 def _duration(compiler: Compiler, node: Node) -> Typed:
@@ -194,9 +197,12 @@ def _timestamp(compiler: Compiler, node: Node) -> Typed:
 def _age(compiler: Compiler, node: Node) -> Typed:
     _count(node, 1)
     inner = compiler.compile(node.parts[0])
-    _need(node, inner, "time")
+    _need(node, inner, "time", "date")
     compiler.reads.add("now")
-    return Typed(lambda env: env.now - inner.call(env), DURATION)
+    since = begin_of_day(inner.call) if inner.type == DATE else inner.call
+    slope = None if inner.motion.slope is None else 1 - inner.motion.slope
+    motion = Motion(slope, compiler.timing.owe("age()") + inner.motion.owed)
+    return Typed(lambda env: env.now - since(env), DURATION, motion=motion)
 
 
 def _top(compiler: Compiler, node: Node) -> Typed:
@@ -263,4 +269,5 @@ FUNCTIONS: dict[str, Callable[[Compiler, Node], Typed]] = {
     "int": _convert(INT, lambda value: values.in_range(int(value))),
     "double": _convert(DOUBLE, float),
     "string": _convert(STRING, _text),
+    **STATE_FUNCTIONS,
 }

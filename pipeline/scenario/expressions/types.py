@@ -12,7 +12,7 @@ import msgspec
 class Type:
     """A kind, with the element type of a list or map and the fields of an object."""
 
-    kind: str  # int double string bool null money time duration list map object dyn
+    kind: str  # int double string bool null money time date duration list map object dyn
     element: "Type | None" = None
     fields: Mapping[str, "Type"] = field(default_factory=dict, hash=False)
 
@@ -23,9 +23,10 @@ class Type:
 
 INT, DOUBLE, STRING, BOOL, NULL = Type("int"), Type("double"), Type("string"), Type("bool"), Type("null")
 MONEY, TIME, DURATION, DYN = Type("money"), Type("time"), Type("duration"), Type("dyn")
+DATE = Type("date")
 NUMBERS = {"int", "double"}
-ORDERED = {"int", "double", "string", "money", "time", "duration", "bool"}
-DECLARED = {"string": STRING, "int": INT, "number": DOUBLE, "bool": BOOL, "money": MONEY, "time": TIME, "date": STRING}
+ORDERED = {"int", "double", "string", "money", "time", "date", "duration", "bool"}
+DECLARED = {"string": STRING, "int": INT, "number": DOUBLE, "bool": BOOL, "money": MONEY, "time": TIME, "date": DATE}
 
 
 def of_annotation(annotation: Any) -> Type:

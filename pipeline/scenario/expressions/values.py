@@ -1,6 +1,7 @@
 """How compiled expressions reach values, and the functions on them."""
 
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import msgspec
@@ -8,6 +9,19 @@ import msgspec
 from pipeline.engine.env import Env, Missing
 
 Call = Callable[[Env], Any]
+
+
+def as_date(call: Call) -> Call:
+    """Reach a day that is kept as text (2026-01-31, or a time that begins so); what is none has no value."""
+
+    def read(env: Env) -> date:
+        found = call(env)
+        try:
+            return found if isinstance(found, date) else date.fromisoformat(found[:10])
+        except (TypeError, ValueError):
+            raise Missing("date") from None
+
+    return read
 
 
 def field_of(value: Any, name: str) -> Any:
@@ -109,6 +123,16 @@ def _mean_basket(env: Env) -> int:
     return profile.spent // profile.orders
 
 
+def _months(env: Env) -> list[int]:
+    counts = env.customer.cold.months
+    return [int(name) for name in sorted(counts, key=lambda name: (-counts[name], int(name)))]
+
+
+def _pages(env: Env) -> dict[str, dict[str, int]]:
+    pages = env.customer.cold.pages
+    return {name: {"visits": visits, "time": time_ms} for name, (visits, time_ms) in pages.items()}
+
+
 COMPUTED: dict[str, tuple[str, Call]] = {
     "mean_basket": ("money", _mean_basket),
     "days_between_orders": ("int", _days_between_orders),
@@ -116,6 +140,8 @@ COMPUTED: dict[str, tuple[str, Call]] = {
     "top_brands": ("strings", lambda env: _ranked(env.customer.cold.brands)),
     "top_products": ("strings", lambda env: _ranked(env.customer.cold.products)),
     "bought_products": ("strings", lambda env: list(env.customer.cold.bought)),
+    "purchase_months": ("ints", _months),
+    "pages": ("pages", _pages),
     "channels": ("counts", lambda env: env.customer.cold.channels),
     "devices": ("counts", lambda env: env.customer.cold.devices),
 }
