@@ -125,7 +125,7 @@ class EnterSpec(StateSpec):
         if self.existing != "no" and self.event not in STATES:
             raise ValueError("`existing` belongs to an entry on a segment, level or score")
         if self.existing != "no" and self.event.startswith("level_") and self.when is None:
-            raise ValueError("`existing` of a level needs a `when`, as in when: event.to == \"cold\"")
+            raise ValueError('`existing` of a level needs a `when`, as in when: event.to == "cold"')
         return self
 
 

@@ -36,7 +36,7 @@ LOOKS = frozenset({"product_viewed", "cart_item_added", "order_placed"})
 
 
 def update(cold: Cold, event: Event, settings: Settings) -> Cold:
-    """Count categories, brands and products that were looked at, put in a cart or bought; channels, devices, months of orders."""
+    """Count categories, brands and products that were looked at, put in a cart or bought; devices, months."""
     changes: dict[str, Any] = {}
     data = event.data
     channel, device = data.get("channel"), data.get("device")

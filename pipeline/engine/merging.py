@@ -90,6 +90,9 @@ def merged_cold(mine: Cold, theirs: Cold, cart: Cart) -> Cold:
         bought=(*theirs.bought, *new)[-BOUGHT_MAX:],
         channels=_counts(mine.channels, theirs.channels),
         devices=_counts(mine.devices, theirs.devices),
+        months=_counts(mine.months, theirs.months),
+        pages=mine.pages,
+        same=mine.same,
     )
 
 

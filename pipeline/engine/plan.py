@@ -117,6 +117,22 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class SetAttributes:
+    """Write attributes of the customer."""
+
+    values: tuple[tuple[str, Expr], ...]
+    next: int
+
+
+@dataclass(frozen=True, slots=True)
+class AddScore:
+    """Add whole points to scores of the customer."""
+
+    points: tuple[tuple[str, int], ...]
+    next: int
+
+
+@dataclass(frozen=True, slots=True)
 class Exit:
     """End the enrolment here with a reason."""
 
@@ -128,7 +144,7 @@ class Done:
     """The last step is done."""
 
 
-Op = Wait | Until | WaitFor | Send | Branch | Split | Start | Exit | Done
+Op = Wait | Until | WaitFor | Send | Branch | Split | SetAttributes | AddScore | Start | Exit | Done
 
 
 @dataclass(frozen=True, slots=True)

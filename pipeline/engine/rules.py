@@ -169,7 +169,7 @@ def make_rules(definitions: Definitions, users: Sequence[Used]) -> Rules:
         by_event=moved.by_event,
         by_read=moved.by_read,
         any_event=moved.by_event.get(ANY, ()),
-        timed=tuple(rule for rule in rules if is_timed(rule, moved.decaying)),
+        timed=moved.timed(),
         scores=scores,
         scores_by_event=_by((kind, score) for score in scores for kind in score.points),
         counters=counters,
@@ -206,6 +206,13 @@ class _Moved:
     def decaying(self, score: str) -> bool:
         found = self.scores.get(score)
         return found is not None and found.half_life_ms is not None
+
+    def timed(self) -> tuple[Rule, ...]:
+        """Return the rules that time alone may change, also through those that they read."""
+        own = {key for key, rule in self.rules.items() if is_timed(rule, self.decaying)}
+        return tuple(
+            rule for key, rule in self.rules.items() if key in own or any(read in own for read in self._deep(rule))
+        )
 
     def _deep(self, rule: Rule) -> tuple[str, ...]:
         """Return what a rule reads, also through the segments and levels that it reads."""

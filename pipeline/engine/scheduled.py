@@ -67,7 +67,7 @@ def _put_off(work: Work, at: int) -> None:
 
 def start(work: Work, at: int) -> None:
     """Take in those who are in a segment already, at the first pass that finds its scenario new (UTC ms)."""
-    earlier = work.plan.known.get(work.before.activated)
+    earlier = work.plan.known.get(work.before.activated.split("/")[0])
     if earlier is None:
         # Nobody knows what this customer was under: a start that is missed harms less than one too many.
         return

@@ -1,6 +1,6 @@
 """The checks of a send, in their order, and the command that it emits.
 
-SEND_CHECKS: paused, before activation, held out, address and consent (they pick the channel), quiet hours (the send
+SEND_CHECKS: paused, before activation, held out, address and consent (they pick the channel), silence, quiet hours (it
 waits until they end, then all checks come again), limit and caps. The first obstacle is the reason of the decision; a
 send that is passed over goes on to the next step.
 
@@ -22,6 +22,7 @@ from pipeline.engine.env import Missing
 from pipeline.engine.person import address_of, consents_to, text_of
 from pipeline.engine.plan import Scenario, Send
 from pipeline.engine.quiet import quiet_until
+from pipeline.engine.tracking import count_sent
 from pipeline.engine.trail import with_step
 from pipeline.engine.vouchers import Issuer
 from pipeline.engine.work import Work
@@ -45,6 +46,9 @@ def send(work: Work, scenario: Scenario, enrolment: Enrolment, op: Send) -> None
     if channel is None:
         _pass_over(work, enrolment, op, refused)
         return
+    if _silenced(work, op, channel):
+        _pass_over(work, enrolment, op, "silence")
+        return
     quiet = quiet_until(work, op, channel, enrolment.clock)
     if quiet is not None:
         work.decide("waiting", "quiet_hours", enrolment, step=op.name)
@@ -55,6 +59,14 @@ def send(work: Work, scenario: Scenario, enrolment: Enrolment, op: Send) -> None
         _when_capped(work, enrolment, op, over)
         return
     _emit(work, scenario, enrolment, op, channel)
+
+
+def _silenced(work: Work, op: Send, channel: str) -> bool:
+    """Say whether the store's settings keep silent towards the customer."""
+    return any(
+        silence.purpose == op.purpose and silence.channel in {None, channel} and silence.when.holds(work.env())
+        for silence in work.plan.settings.silences
+    )
 
 
 def _pass_over(work: Work, enrolment: Enrolment, op: Send, reason: str) -> None:
@@ -131,6 +143,7 @@ def _emit(work: Work, scenario: Scenario, enrolment: Enrolment, op: Send, channe
     detail = {"missing": missing} if missing else {}
     work.decide("sent", "due", enrolment, step=op.name, command=command.id, detail=detail)
     hold_place(work, scenario, command)
+    count_sent(work, scenario.name, op.name)
     sent = Sent(step=op.name, command=command.id, at=work.now, channel=channel, valid_until=command.valid_until)
     trail = with_step(enrolment, op.name)
     work.put(replace(enrolment, at_step=op.next, sent=(*enrolment.sent, sent), trail=trail))

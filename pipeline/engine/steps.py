@@ -7,12 +7,26 @@ from pipeline.engine.chances import path_of
 from pipeline.engine.ending import end
 from pipeline.engine.entering import start
 from pipeline.engine.env import Missing
-from pipeline.engine.plan import Branch, Done, Exit, Scenario, Send, Split, Start, Until, Wait, WaitFor
+from pipeline.engine.plan import (
+    AddScore,
+    Branch,
+    Done,
+    Exit,
+    Scenario,
+    Send,
+    SetAttributes,
+    Split,
+    Start,
+    Until,
+    Wait,
+    WaitFor,
+)
 from pipeline.engine.sending import send
 from pipeline.engine.trail import with_step
 from pipeline.engine.until import begin_until
 from pipeline.engine.waits import begin_wait, begin_wait_for
 from pipeline.engine.work import Work
+from pipeline.engine.writing import add_score, set_attributes
 
 # A program without a wait in a circle cannot be compiled; this bound makes sure of it.
 OPS_MAX = 1_000
@@ -58,6 +72,10 @@ def _do(work: Work, scenario: Scenario, enrolment: Enrolment) -> None:
             _branch(work, enrolment, op)
         case Split():
             _split(work, enrolment, op)
+        case SetAttributes():
+            set_attributes(work, enrolment, op)
+        case AddScore():
+            add_score(work, enrolment, op)
         case Start():
             work.put(replace(enrolment, at_step=op.next))
             start(work, enrolment, op.scenario)

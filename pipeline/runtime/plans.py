@@ -50,6 +50,7 @@ class PlanBook:
             found.scenarios,
             replace(found.settings, voucher_key=self._voucher_key),
             pinned=pinned,
+            known={name: self.scenarios(name) for name in (*earlier, live)},
             activated=dict(activated),
             switches=dict(switches),
         )

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from models.collecting import CollectorSpec
 from models.ids import digest
 from models.scenario import (
+    AgainAfter,
     AlternativeSpec,
     EnterSpec,
     ExitSpec,
@@ -43,9 +44,11 @@ from pipeline.engine.plan import (
 from pipeline.errors import PlanError, Problem
 from pipeline.insight.definitions import compile_definitions
 from pipeline.scenario.flatten import Flattener
-from pipeline.scenario.reading import Reader
+from pipeline.scenario.moments import moment_of, subject_of
+from pipeline.scenario.reading import Reader, both
 from pipeline.scenario.sources import PlanSources
 from pipeline.scenario.starts import Starts
+from pipeline.scenario.states import States
 from pipeline.yaml_places import Places, load_yaml, problems_of
 
 SETTINGS_FILE = "settings.yaml"
@@ -73,6 +76,9 @@ def compile_plan(
     starts = Starts({name: (spec, places) for name, (_, spec, places) in specs.items()})
     problems += starts.problems()
     problems += _insight_problems(settings, sources)
+    states = States(settings, load_yaml(sources.files.get(SETTINGS_FILE, "{}"), SETTINGS_FILE)[1])
+    definitions, silences = states.definitions(), states.silences()
+    problems += states.problems
     scenarios: dict[str, Scenario] = {}
     for name, (path, spec, places) in specs.items():
         try:
@@ -86,7 +92,7 @@ def compile_plan(
     return make_plan(
         sources.hash,
         scenarios.values(),
-        engine_settings(settings),
+        replace(engine_settings(settings), definitions=definitions, silences=silences),
         pinned=dict(pinned or {}),
         activated=dict(activated or {}),
         switches=dict(switches or {}),
@@ -225,6 +231,9 @@ def compile_scenario(
         entry_fields=tuple(sorted(reader.entry_fields)),
         event_fields=tuple((name, tuple(sorted(fields))) for name, fields in sorted(reader.event_fields.items())),
         title=spec.title,
+        uses=tuple(sorted(reader.uses)),
+        counters=tuple(reader.counters[key] for key in sorted(reader.counters)),
+        thresholds=tuple(reader.thresholds[name] for name in sorted(reader.thresholds)),
         holdout_share=parse_share(spec.holdout) if spec.holdout else 0,
     )
 
@@ -242,21 +251,30 @@ def _version(sources: PlanSources, path: str, name: str) -> str:
 
 
 def _enter(spec: EnterSpec, path: tuple[str | int, ...], reader: Reader) -> Enter:
-    if spec.on not in reader.types and spec.on != START:
-        reader.event_type(spec.on, (*path, "on"))
-    again = (
-        Again(spec.again) if isinstance(spec.again, str) else Again("after", parse_duration(spec.again.after))
-    )  # fmt: skip
-    if spec.on.startswith("message_") and (again.mode != "after" or again.after_ms < parse_duration("1d")):
+    on = spec.event
+    if on not in reader.types and on != START:
+        reader.event_type(on, (*path, "on"))
+    again = _again(spec)
+    if on.startswith("message_") and (again.mode != "after" or again.after_ms < parse_duration("1d")):
         reader.fault((*path, "on"), "an entry on a message event needs `again: {after: 1d}` or more: it could loop")
     return Enter(
-        on=spec.on,
-        when=reader.condition(spec.when, (*path, "when"), spec.on),
-        unless=reader.condition(spec.unless, (*path, "unless"), spec.on),
+        on=on,
+        when=both(reader.about(spec, on, path), reader.condition(spec.when, (*path, "when"), on)),
+        unless=reader.condition(spec.unless, (*path, "unless"), on),
         again=again,
-        per=reader.value(spec.per, (*path, "per"), spec.on) if spec.per else None,
+        per=reader.value(spec.per, (*path, "per"), on) if spec.per else None,
         name=spec.name,
+        moment=moment_of(spec.on, (*path, "on"), reader),
+        subject=subject_of(spec),
+        existing=spec.existing,
     )
+
+
+def _again(spec: EnterSpec) -> Again:
+    if isinstance(spec.again, AgainAfter):
+        return Again("after", parse_duration(spec.again.after))
+    repeated = not isinstance(spec.on, str) and spec.on.every is not None
+    return Again(spec.again or ("always" if repeated else "once"))
 
 
 def _exit(spec: ExitSpec, path: tuple[str | int, ...], reader: Reader) -> ExitRule:
@@ -264,7 +282,7 @@ def _exit(spec: ExitSpec, path: tuple[str | int, ...], reader: Reader) -> ExitRu
         reader.event_type(spec.on, (*path, "on"))
     return ExitRule(
         on=spec.on,
-        where=reader.condition(spec.where, (*path, "where"), spec.on),
+        where=both(reader.about(spec, spec.on, path), reader.condition(spec.where, (*path, "where"), spec.on)),
         when=reader.condition(spec.when, (*path, "when")),
         reason=spec.on or spec.when or "",
     )
@@ -272,6 +290,6 @@ def _exit(spec: ExitSpec, path: tuple[str | int, ...], reader: Reader) -> ExitRu
 
 def _goal(spec: GoalSpec, reader: Reader) -> Goal:
     reader.event_type(spec.on, ("goal", "on"))
-    where = reader.condition(spec.where, ("goal", "where"), spec.on)
+    where = both(reader.about(spec, spec.on, ("goal",)), reader.condition(spec.where, ("goal", "where"), spec.on))
     value = reader.value(spec.value, ("goal", "value"), spec.on) if spec.value else None
     return Goal(spec.on, parse_duration(spec.within), where, value)

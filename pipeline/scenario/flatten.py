@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from typing import Any, get_args
 
 from models.scenario import (
+    STATES,
     BranchStep,
     ExitStep,
     ScenarioSpec,
+    ScoreStep,
     SendStep,
+    SetStep,
     SplitStep,
     StartStep,
     Step,
@@ -17,9 +20,23 @@ from models.scenario import (
     Weekday,
 )
 from pipeline.durations import parse_duration, parse_offset, parse_share, parse_time_of_day
-from pipeline.engine.plan import Alternative, Branch, Done, Exit, Op, Send, Split, Start, Until, Wait, WaitFor
+from pipeline.engine.plan import (
+    AddScore,
+    Alternative,
+    Branch,
+    Done,
+    Exit,
+    Op,
+    Send,
+    SetAttributes,
+    Split,
+    Start,
+    Until,
+    Wait,
+    WaitFor,
+)
 from pipeline.scenario.expressions.compile import nearest
-from pipeline.scenario.reading import Reader
+from pipeline.scenario.reading import Reader, both
 
 SHARES = 10_000
 WEEKDAYS = get_args(Weekday)
@@ -78,6 +95,10 @@ class Flattener:
                 return self._branch(step, path, then)
             case SplitStep():
                 return self._split(step, path, then)
+            case SetStep():
+                return self._set(step, path, then)
+            case ScoreStep():
+                return self._score(step, path, then)
             case StartStep():
                 self.starts.append((step.start, (*path, "start")))
                 return self._add(Start(step.start, then))
@@ -120,15 +141,17 @@ class Flattener:
                 self.reader.event_type(one.on, (*at, "on"))
             if one.keep_as is not None and one.on is not None:
                 self.reader.name_event(one.keep_as, one.on, (*at, "as"))
-            if one.of is not None:
+            if one.of is not None and one.on not in STATES:
                 self._about.append((one.of, (*at, "of")))
             alternatives.append(
                 Alternative(
                     goto=self._steps(one.then, (*at, "then"), then),
                     on=one.on,
-                    where=self.reader.condition(one.where, (*at, "where"), one.on),
+                    where=both(
+                        self.reader.about(one, one.on, at), self.reader.condition(one.where, (*at, "where"), one.on)
+                    ),
                     when=self.reader.condition(one.when, (*at, "when")),
-                    of=one.of,
+                    of=None if one.on in STATES else one.of,
                     keep_as=one.keep_as,
                 )
             )
@@ -159,6 +182,26 @@ class Flattener:
                 repeat_unknown=step.repeat_unknown,
             )
         )
+
+    def _set(self, step: SetStep, path: Path, then: int) -> int:
+        declared = self.reader.settings.attributes
+        values = []
+        for name, said in step.set.items():
+            if name not in declared:
+                message = f"the attribute {name!r} is not declared in the settings{nearest(name, declared)}"
+                self.reader.fault((*path, "set", name), message)
+            text = str(said).lower() if isinstance(said, bool) else str(said)
+            value = self.reader.value(text, (*path, "set", name))
+            if value is not None:
+                values.append((name, value))
+        return self._add(SetAttributes(tuple(values), then))
+
+    def _score(self, step: ScoreStep, path: Path, then: int) -> int:
+        for name in step.score:
+            if name not in self.reader.names.scores:
+                near = nearest(name, self.reader.names.scores)
+                self.reader.fault((*path, "score", name), f"unknown score {name!r}{near}")
+        return self._add(AddScore(tuple(step.score.items()), then))
 
     def _branch(self, step: BranchStep, path: Path, then: int) -> int:
         arms: list[tuple[Any, int]] = []
@@ -191,7 +234,7 @@ def _renumbered(op: Op, last: int) -> Op:
     from dataclasses import replace
 
     match op:
-        case Wait() | Send() | Start():
+        case Wait() | Send() | Start() | SetAttributes() | AddScore():
             return replace(op, next=last - op.next)
         case Until():
             return replace(op, next=last - op.next, skip=last - op.skip)

@@ -1,23 +1,34 @@
 """Compiles the expressions of one scenario file, and notes what each reads and where each fault stands."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 
 from liquid import Environment
 
+from models.scenario import STATES, StateSpec
 from models.settings import SettingsSpec
-from pipeline.engine.env import Expr
+from pipeline.engine.env import Counter, Expr
 from pipeline.engine.plan import START
+from pipeline.engine.rules import Threshold
 from pipeline.errors import Problem
 from pipeline.scenario.expressions.compile import compile_expression, nearest
 from pipeline.scenario.expressions.parse import ExpressionError
 from pipeline.scenario.expressions.types import Type
-from pipeline.scenario.scope import base_roots, event_types, scope_with, union
+from pipeline.scenario.scope import base_roots, event_types, names_of, scope_with, union
 from pipeline.scenario.templates import fault_of, missing
 from pipeline.templating import environment
 from pipeline.yaml_places import Places
 
 Path = tuple[str | int, ...]
+
+
+def both(one: Expr | None, other: Expr | None) -> Expr | None:
+    """Return the condition that two hold; None for none."""
+    if one is None or other is None:
+        return one or other
+    first, second = one.call, other.call
+    reads = one.reads | other.reads
+    return Expr(other.source, lambda env: first(env) is True and second(env) is True, reads, other.changes)
 
 
 class Reader:
@@ -32,6 +43,13 @@ class Reader:
         self.roots = base_roots(settings)
         self.entry = union(self.types[name] for name in entries if name in self.types)
         self.named: dict[str, Type] = {}
+        names = [
+            one.rpartition("/")[0].rpartition("/")[2] for one in sorted(templates) if one.endswith("scenario.yaml")
+        ]
+        self.names = names_of(settings, names, places.file.rpartition("/")[0].rpartition("/")[2])
+        self.uses: set[str] = set()
+        self.counters: dict[str, Counter] = {}
+        self.thresholds: dict[str, Threshold] = {}
         self.entry_fields: set[str] = set()
         self.event_fields: dict[str, set[str]] = {}
         self._looked_at: dict[str, str | None] = {}
@@ -76,7 +94,9 @@ class Reader:
         elif event == START:
             more["event"] = self.entry  # the event at hand is that which began the scenario that starts this one
         try:
-            compiled = compile_expression(text, scope_with(self.settings, self.roots, **more), condition=condition)
+            compiled = compile_expression(
+                text, scope_with(self.settings, self.roots, self.names, **more), condition=condition
+            )
         except ExpressionError as error:
             self.fault(path, error.message, error.offset)
             return None
@@ -85,7 +105,32 @@ class Reader:
         self._note(compiled, event)
         return compiled
 
+    def about(self, spec: StateSpec, on: str | None, path: Path) -> Expr | None:
+        """Return the condition that an event is about the segment, level or score that is named; None for others."""
+        if on not in STATES:
+            return None
+        if on == "score_reached":
+            name = f"{spec.score}>={spec.at_least}"
+            self.thresholds[name] = Threshold(name, spec.score or "", spec.at_least or 0)
+            known: Iterable[str] = self.names.scores
+            kind, said = "score", spec.score
+            text = f'event.score == "{spec.score}" && event.at_least == {spec.at_least}'
+        elif on.startswith("level_"):
+            known, kind, said = self.names.levels, "level", spec.of
+            text = f'event.of == "{spec.of}"'
+        else:
+            known, kind, said = self.names.segments, "segment", spec.segment
+            text = f'event.segment == "{spec.segment}"'
+        if said is None or said not in known:
+            field = "of" if kind == "level" else kind
+            self.fault((*path, field), f"unknown {kind} {said!r}{nearest(str(said), known)}")
+            return None
+        self.uses.add(f"{kind}.{said}")
+        return self._compile(text, path, on, condition=True)
+
     def _note(self, compiled: Expr, event: str | None) -> None:
+        self.uses |= compiled.reads
+        self.counters |= {counter.key: counter for counter in compiled.counters}
         for read in compiled.reads:
             root, _, name = read.partition(".")
             if root == "entry" or (root == "event" and event == START):

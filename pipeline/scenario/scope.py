@@ -20,8 +20,10 @@ COMPUTED_TYPES = {
 }
 # What the engine derives from segments, levels, scores and dates.
 OF_STATE = {
-    **dict.fromkeys(("segment_entered", "segment_left"), {"segment": STRING}),
-    **dict.fromkeys(("level_fell", "level_rose"), {"of": STRING, "from": STRING, "to": STRING}),
+    "segment_entered": {"segment": STRING},
+    "segment_left": {"segment": STRING},
+    "level_fell": {"of": STRING, "from": STRING, "to": STRING},
+    "level_rose": {"of": STRING, "from": STRING, "to": STRING},
     "score_reached": {"score": STRING, "at_least": INT, "value": INT},
     "date_reached": {},
 }
@@ -68,9 +70,7 @@ def base_roots(settings: SettingsSpec) -> dict[str, Type]:
     }
 
 
-def scope_with(
-    settings: SettingsSpec, roots: Mapping[str, Type], names: Names | None = None, **more: Type
-) -> Scope:
+def scope_with(settings: SettingsSpec, roots: Mapping[str, Type], names: Names | None = None, **more: Type) -> Scope:
     """Return a scope of the base roots and more (event, entry, names given by `as`)."""
     return Scope({**roots, **more}, settings.store.currency, names=names or Names())
 

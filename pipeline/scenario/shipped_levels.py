@@ -1,4 +1,4 @@
-"""The levels and scores that every store has without writing them; a level or score of the same name takes their place."""
+"""The levels and scores that every store has; one of the same name in the settings takes the place of a shipped one."""
 
 from collections.abc import Mapping
 
