@@ -11,12 +11,13 @@ from pipeline.engine.env import Counter, Expr
 from pipeline.engine.plan import START
 from pipeline.engine.rules import Threshold
 from pipeline.errors import Problem
+from pipeline.mjml import MjmlError, to_html
 from pipeline.scenario.expressions.compile import compile_expression, nearest
 from pipeline.scenario.expressions.parse import ExpressionError
 from pipeline.scenario.expressions.types import Type
 from pipeline.scenario.scope import base_roots, event_types, names_of, scope_with, union
 from pipeline.scenario.templates import fault_of, missing
-from pipeline.templating import environment
+from pipeline.templating import environment, split_head
 from pipeline.yaml_places import Places
 
 Path = tuple[str | int, ...]
@@ -58,6 +59,10 @@ class Reader:
     def liquid(self) -> Environment:
         """The environment that templates are rendered in, without their files."""
         return environment({}, self.settings.store.currency, self.settings.timezone, autoescape=False)
+
+    @cached_property
+    def _bodies(self) -> dict[str, str]:
+        return {name: split_head(text)[1] for name, text in self.templates.items() if name.endswith(".mjml")}
 
     def fault(self, path: Path, message: str, offset: int = 0) -> None:
         """Note a fault at a place."""
@@ -147,7 +152,16 @@ class Reader:
             self.fault(path, f"the template {wanted} is missing{nearest(wanted, have)}")
         for file in sorted(self.templates):
             if file.startswith(f"{name}.") and file not in self._looked_at:
-                self._looked_at[file] = fault_of(file, self.templates[file], self.liquid)
+                self._looked_at[file] = fault_of(file, self.templates[file], self.liquid) or self._mjml_fault(file)
                 fault = self._looked_at[file]
                 if fault is not None:
                     self.fault(path, fault)
+
+    def _mjml_fault(self, file: str) -> str | None:
+        if not file.endswith(".mjml"):
+            return None
+        try:
+            to_html(file, self._bodies)
+        except MjmlError as error:
+            return str(error)
+        return None

@@ -12,7 +12,7 @@ from pipeline.errors import PlanError, Problem, UsageError
 RULE_VERSION = 1
 OVERRIDES = "overrides.json"
 FILE_BYTES_MAX = 1024 * 1024
-KINDS = {".yaml", ".html", ".txt", ".json"}
+KINDS = {".yaml", ".html", ".txt", ".mjml", ".json"}
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ customer's, else the store's, else English.
 
 | channel | kinds |
 |---|---|
-| email | txt and html, both |
+| email | txt and html (or mjml, which becomes html), both |
 | sms | txt |
 | push | json (title, body, and what else the app reads), else txt: its subject is the title |
 | web | json, else txt, else none: the step's `with` as it is |
@@ -34,9 +34,14 @@ FORMS: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 
 
-def candidates(template: str, channel: str, language: str, kind: str) -> tuple[str, str]:
+# What a part may be written in, the first that is there.
+ENDINGS = {"html": ("mjml", "html")}
+
+
+def candidates(template: str, channel: str, language: str, kind: str) -> list[str]:
     """Return the file names of one part of a template, the channel's own first."""
-    return f"{template}.{language}.{channel}.{kind}", f"{template}.{language}.{kind}"
+    stems = (f"{template}.{language}.{channel}", f"{template}.{language}")
+    return [f"{stem}.{ending}" for stem in stems for ending in ENDINGS.get(kind, (kind,))]
 
 
 def find_part(
@@ -58,7 +63,7 @@ def missing(files: Mapping[str, Any], template: str, channel: str, languages: It
         if not absent:
             return None
         last = absent[0]
-    return candidates(template, channel, languages[0], last)[1]
+    return f"{template}.{languages[0]}.{ENDINGS.get(last, (last,))[0]}"
 
 
 def texts_of(node: Any) -> Iterable[str]:

@@ -9,6 +9,7 @@ from liquid import Environment
 
 from models.command import Command
 from models.settings import SettingsSpec
+from pipeline.mjml import is_part, to_html
 from pipeline.scenario.compile import read_settings
 from pipeline.scenario.sources import PlanSources
 from pipeline.scenario.templates import find_part
@@ -35,11 +36,12 @@ class Renderer:
         self.settings: SettingsSpec = read_settings(sources)
         self._heads = {name: split_head(text) for name, text in sources.files.items() if not name.endswith(".yaml")}
         bodies = {name: body for name, (_, body) in self._heads.items()}
+        bodies |= {name: to_html(name, bodies) for name in bodies if name.endswith(".mjml") and not is_part(name)}
         currency, zone = self.settings.store.currency, self.settings.timezone
         self._html: Environment = environment(bodies, currency, zone, autoescape=True)
         self._text: Environment = environment(bodies, currency, zone, autoescape=False)
         self._template = lru_cache(maxsize=512)(self._load)
-        self._subject_template = lru_cache(maxsize=512)(self._text.from_string)
+        self._line_template = lru_cache(maxsize=512)(self._text.from_string)
         self._json_template = lru_cache(maxsize=512)(self._load_json)
 
     def _load(self, name: str, html: bool) -> Any:
@@ -115,7 +117,8 @@ class Renderer:
         context = self._context(command, language, at)
         head = self._heads[text_name][0].get("subject") or self._heads[html_name][0].get("subject") or ""
         subject = self._subject(head, context)
-        html = self._fill(html_name, {**context, "title": subject})
+        preheader = self._line(self._heads[html_name][0].get("preheader", ""), context)
+        html = self._fill(html_name, {**context, "title": subject, "preheader": preheader})
         tracker = self._tracker(command, at)
         return self._message(
             command,
@@ -161,7 +164,7 @@ class Renderer:
 
     def _fill(self, name: str, context: Mapping[str, Any]) -> str:
         try:
-            filled: str = self._template(name, name.endswith(".html")).render(**context)
+            filled: str = self._template(name, not name.endswith(".txt")).render(**context)
         except Exception as error:  # noqa: BLE001 - whatever a filter raises on one customer's data ends that command
             raise RenderError(f"{name}: {type(error).__name__}: {error}") from None
         return filled
@@ -178,11 +181,15 @@ class Renderer:
             raise RenderError(f"{name}: it must be an object, in braces")
         return filled
 
-    def _subject(self, text: str, context: Mapping[str, Any]) -> str:
+    def _line(self, text: str, context: Mapping[str, Any]) -> str:
         try:
-            filled: str = self._subject_template(text).render(**context).strip()
+            filled: str = self._line_template(text).render(**context).strip()
         except Exception as error:  # noqa: BLE001 - as above
             raise RenderError(f"subject: {type(error).__name__}: {error}") from None
+        return filled
+
+    def _subject(self, text: str, context: Mapping[str, Any]) -> str:
+        filled = self._line(text, context)
         if not filled:
             raise RenderError("subject: the template has none")
         if any(ord(char) < 32 for char in filled):

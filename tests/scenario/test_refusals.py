@@ -45,7 +45,7 @@ def test_the_good_file_is_taken() -> None:
         ("size(cart.items) > 0", "cart.total >", "6:20: the expression cannot be read at '>'"),
         ("size(cart.items) > 0", "!has(cart.url)", "6:9: YAML reads what begins with ! as a tag: quote it"),
         ("  - wait: 45m\n", "  - pause: 45m\n", "a step is one of wait, "),
-        ("    channel: web", "    channel: email", "the template one/hello.en.html is missing"),
+        ("    channel: web", "    channel: email", "the template one/hello.en.mjml is missing"),
         (
             "  - on: order_placed",
             "  - {on: order_placed, when: 'true'}",

@@ -46,8 +46,8 @@ def test_a_template_that_has_what_its_channels_need_passes(channels: str, files:
 @pytest.mark.parametrize(
     ("channels", "files", "fault"),
     [
-        ("email", {}, "the template hello/first.en.html is missing"),
-        ("email", {"first__en__txt": TEXT}, "the template hello/first.en.html is missing"),
+        ("email", {}, "the template hello/first.en.mjml is missing"),
+        ("email", {"first__en__txt": TEXT}, "the template hello/first.en.mjml is missing"),
         ("sms", {"first__en__html": "<p></p>"}, "the template hello/first.en.txt is missing"),
         ("push", {}, "the template hello/first.en.txt is missing"),
         ("sms, push", {"first__en__sms__txt": TEXT}, "the template hello/first.en.txt is missing"),
