@@ -289,3 +289,16 @@ async def test_a_provider_without_its_secret_is_not_there(monkeypatch: pytest.Mo
 async def test_a_body_of_over_a_megabyte_is_refused() -> None:
     one = desk("mailgun", mailgun.listener("key"))
     assert (await one.client.post("/webhooks/mailgun", content=b"x" * (1024 * 1024 + 1))).status_code == 413
+
+
+def test_what_a_sender_gives_postmark_and_twilio_is_what_the_collector_reads() -> None:
+    from agents.collector.webhooks.postmark import _reference
+    from agents.senders.providers.postmark import metadata_of
+    from tests.sending.test_tracking import rendered
+
+    message = rendered()
+    said = metadata_of(message)
+    assert max(len(value) for value in said.values()) <= 80 and len(message.reference) > 80
+    assert _reference({"Metadata": said}) == message.reference
+    assert LINKS.open(REFERENCE, message.reference).customer == "c1"
+    assert message.collector_url == "https://m.shop.example"

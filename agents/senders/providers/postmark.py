@@ -6,14 +6,24 @@ https://postmarkapp.com/developer/api/email-api and .../api/overview#error-codes
 import httpx
 
 from agents.senders.providers.http import HttpProvider, by_status, json_of, post_json, text_of
-from agents.senders.providers.mail import address_of, handed_back, headers_of, sender_of
+from agents.senders.providers.mail import REFERENCE, address_of, handed_back, headers_of, sender_of
 from agents.senders.secrets import read_secret
 from models.senders import PostmarkSpec
 from pipeline.sending.outcome import Message, Outcome
 
 INACTIVE_RECIPIENT = 406
+VALUE_CHARS_MAX = 80
 # Sender signature not found or not confirmed, no credits left, account pending, under maintenance.
 ACCOUNT = frozenset({100, 400, 401, 405, 412, 413})
+
+
+def metadata_of(message: Message) -> dict[str, str]:
+    """Return what is handed back; a value has room for 80 characters, so the reference goes in parts."""
+    found = handed_back(message)
+    whole = found.pop(REFERENCE, "")
+    parts = [whole[start : start + VALUE_CHARS_MAX] for start in range(0, len(whole), VALUE_CHARS_MAX)]
+    names = [REFERENCE, *(f"{REFERENCE}-{number}" for number in range(2, len(parts) + 1))]
+    return found | dict(zip(names, parts, strict=False))
 
 
 class Postmark(HttpProvider):
@@ -40,7 +50,7 @@ class Postmark(HttpProvider):
             "TextBody": message.text,
             "HtmlBody": message.html,
             "Headers": [{"Name": name, "Value": text} for name, text in headers_of(message).items()],
-            "Metadata": handed_back(message),
+            "Metadata": metadata_of(message),
             "MessageStream": self._streams[message.marketing],
         }
         if message.reply_to:

@@ -36,6 +36,8 @@ class Twilio(HttpProvider):
         left_s = seconds_left(message)
         if left_s is not None:
             fields["ValidityPeriod"] = str(min(left_s, VALIDITY_S_MAX))
+        if message.reference and message.collector_url:
+            fields["StatusCallback"] = f"{message.collector_url}/webhooks/twilio?ref={message.reference}"
         content = str(httpx.QueryParams(fields)).encode()
         request = post(self._url, content, {"content-type": "application/x-www-form-urlencoded"})
         return next(self._authorization.auth_flow(request))
