@@ -160,6 +160,7 @@ class ContactMade(Payload, frozen=True, kw_only=True, omit_defaults=True):
     """The customer spoke to the store."""
 
     medium: str | None = None
+    kind: str | None = None  # question, complaint
     topic: str | None = None
 
 

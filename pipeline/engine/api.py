@@ -163,6 +163,9 @@ def _merged(work: Work, event: Event) -> None:
         theirs = held.cold.cart
         by = theirs.changed_by or event.id
         act(work, _cart_changed(work, by, event.at if theirs.changed_at is None else theirs.changed_at, event))
+    if work.plan.rules.used or work.plan.moments:
+        for happening in tracking.after_merge(work, event):
+            act(work, happening)
     run_ready(work)
 
 

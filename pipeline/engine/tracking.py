@@ -46,6 +46,14 @@ def after_event(work: Work, event: Event, happened: Iterable[Happening]) -> list
     return found
 
 
+def after_merge(work: Work, event: Event) -> list[Happening]:
+    """Look at everything again: what a visitor held may have changed any of it. Their points and counts stay behind."""
+    work.tracked = replace(work.tracked, due=NEVER)
+    found = _look(work, work.plan.rules.rules, event, event.at)
+    set_due(work, work.now)
+    return found
+
+
 def _count(work: Work, one: Happening) -> None:
     if one.view.get("machine"):
         # Privacy proxies open and click by themselves: not believed.
