@@ -14,7 +14,19 @@ from msgspec.structs import replace
 from models.customer import Enrolment, Passed
 from pipeline.engine.ending import end
 from pipeline.engine.exits import exit_condition, holds, overtaken_by
-from pipeline.engine.plan import Branch, Plan, Scenario, Send, Split, Start, Until, Wait, WaitFor
+from pipeline.engine.plan import (
+    AddScore,
+    Branch,
+    Plan,
+    Scenario,
+    Send,
+    SetAttributes,
+    Split,
+    Start,
+    Until,
+    Wait,
+    WaitFor,
+)
 from pipeline.engine.trail import TIMED_OUT
 from pipeline.engine.until import begin_until
 from pipeline.engine.waits import begin_wait, begin_wait_for
@@ -130,7 +142,7 @@ def _walk(work: Work, live: Scenario, enrolment: Enrolment, index: int, ways: tu
             if following is None:
                 return index
             index = following
-        elif left and isinstance(op, Start):
+        elif left and isinstance(op, Start | SetAttributes | AddScore):
             index = op.next
         else:
             return index
