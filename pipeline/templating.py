@@ -10,6 +10,10 @@ from ruamel.yaml import YAML
 
 from models.money import to_decimal
 
+# What every template sees beside its step's `with`.
+GIVEN = frozenset(
+    {"store", "language", "title", "preheader", "unsubscribe_url", "preferences_url", "catalogue"}
+)  # fmt: skip
 OUTPUT_BYTES_MAX = 512 * 1024
 LOOP_MAX = 10_000
 SYMBOLS = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥"}

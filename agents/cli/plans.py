@@ -12,12 +12,15 @@ from agents.cli.run import SHIPPED
 def check(directory: Path) -> None:
     """Check settings, scenarios and templates; every fault with file:line:column."""
     from pipeline.scenario.compile import compile_plan
+    from pipeline.scenario.lint import warnings
     from pipeline.scenario.sources import read_sources
     from pipeline.sending.render import Renderer
 
     sources = read_sources(directory)
     plan = compile_plan(sources)
     Renderer(sources)
+    for warning in warnings(sources):
+        click.echo(str(warning))
     names = ", ".join(sorted(scenario.name for scenario in plan.scenarios)) or "no scenario"
     click.echo(f"{names}: nothing wrong; plan {plan.hash}")
 

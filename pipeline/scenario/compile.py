@@ -45,6 +45,7 @@ from pipeline.errors import PlanError, Problem
 from pipeline.insight.definitions import compile_definitions
 from pipeline.scenario.flatten import Flattener
 from pipeline.scenario.moments import moment_of, subject_of
+from pipeline.scenario.reaching import unreachable
 from pipeline.scenario.reading import Reader, both
 from pipeline.scenario.sources import PlanSources
 from pipeline.scenario.starts import Starts
@@ -214,6 +215,8 @@ def compile_scenario(
     program = Flattener(spec, reader).run()
     exits = tuple(_exit(one, ("exit", index), reader) for index, one in enumerate(spec.exit))
     goal = _goal(spec.goal, reader) if spec.goal else None
+    for at, message in unreachable(spec):
+        reader.fault(at, message)
     _check_folder(path, spec, places, reader)
     if reader.problems:
         raise PlanError(reader.problems)

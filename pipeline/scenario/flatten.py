@@ -167,6 +167,7 @@ class Flattener:
         channels = tuple(step.channels) or (step.channel or "email",)
         for channel in channels:
             self.reader.template(template, channel, (*path, "template" if step.template else "send"))
+            self.reader.template_values(template, channel, step.send, step.data)
         data = [(name, self.reader.value(text, (*path, "with", name))) for name, text in step.data.items()]
         return self._add(
             Send(

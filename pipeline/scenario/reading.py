@@ -16,6 +16,7 @@ from pipeline.scenario.expressions.compile import compile_expression, nearest
 from pipeline.scenario.expressions.parse import ExpressionError
 from pipeline.scenario.expressions.types import Type
 from pipeline.scenario.scope import base_roots, event_types, names_of, scope_with, union
+from pipeline.scenario.template_values import TemplateValues
 from pipeline.scenario.templates import fault_of, missing
 from pipeline.templating import environment, split_head
 from pipeline.yaml_places import Places
@@ -59,6 +60,11 @@ class Reader:
     def liquid(self) -> Environment:
         """The environment that templates are rendered in, without their files."""
         return environment({}, self.settings.store.currency, self.settings.timezone, autoescape=False)
+
+    @cached_property
+    def _values(self) -> TemplateValues:
+        liquid = environment({}, self.settings.store.currency, self.settings.timezone, autoescape=False)
+        return TemplateValues(self.templates, liquid)
 
     @cached_property
     def _bodies(self) -> dict[str, str]:
@@ -156,6 +162,10 @@ class Reader:
                 fault = self._looked_at[file]
                 if fault is not None:
                     self.fault(path, fault)
+
+    def template_values(self, template: str, channel: str, step: str, provided: Mapping[str, str]) -> None:
+        """Check that a template uses no name that nothing provides."""
+        self.problems += self._values.unprovided(template, channel, step, provided)
 
     def _mjml_fault(self, file: str) -> str | None:
         if not file.endswith(".mjml"):

@@ -13,6 +13,7 @@ enter: {on: customer_signed_up}
 steps:
   - send: first
     channels: [%s]
+    with: {name: "default(customer.first_name, 'you')", total: profile.spent}
 """
 TEXT = '---\nsubject: "Hello"\n---\nHello {{ name }}\n'
 
