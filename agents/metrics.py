@@ -17,7 +17,18 @@ EVENTS = Gauge(
 )
 COMMANDS = Gauge("parcours_ledger_commands", "Commands by what became of them", ["state"], registry=REGISTRY)
 WATERMARK = Gauge("parcours_watermark_seconds", "Watermark as Unix time", ["partition"], registry=REGISTRY)
-BEHIND = Gauge("parcours_source_held", "1 for a source partition that misses events", ["source"], registry=REGISTRY)
+BEHIND = Gauge(
+    "parcours_source_held",
+    "1 for a source partition that misses events, by journal partition",
+    ["source", "partition"],
+    registry=REGISTRY,
+)
+STOPPED = Gauge(
+    "parcours_source_stopped",
+    "1 for a source partition that is not the one that was read before",
+    ["source"],
+    registry=REGISTRY,
+)
 COMMITS = Histogram("parcours_commit_seconds", "Time of one commit", registry=REGISTRY)
 REOPENED = Counter("parcours_partition_reopened", "Partitions opened again, by cause", ["cause"], registry=REGISTRY)
 RESTORE = Gauge("parcours_restore_seconds", "Time of a partition's last opening", ["partition"], registry=REGISTRY)

@@ -161,3 +161,34 @@ def apply(directory: Path, said: tuple[str, ...], bootstrap: str, prefix: str) -
     at = max((one.watermark for one in progress.values()), default=0)
     changed = asyncio.run(activate(bootstrap, Topics(prefix), sources, at))
     click.echo(f"plan {sources.hash} is live" if changed else "this plan is live already")
+
+
+@click.group()
+def source() -> None:
+    """What an operator says of a source topic that is gone, or was made anew."""
+
+
+def _source_options(command: Any) -> Any:
+    partition = click.option("--partition", type=int, required=True, help="Which of its partitions.")
+    return click.argument("name")(partition(BOOTSTRAP(PREFIX(command))))
+
+
+@source.command("reset")
+@_source_options
+def source_reset(name: str, partition: int, bootstrap: str, prefix: str) -> None:
+    """Read a source partition that was made anew, from its first record on: a new epoch."""
+    from agents.kafka.control import reset_source
+
+    epoch = asyncio.run(reset_source(bootstrap, Topics(prefix), name, partition))
+    click.echo(f"{name}/{partition} begins its epoch {epoch}")
+
+
+@source.command("retire")
+@_source_options
+def source_retire(name: str, partition: int, bootstrap: str, prefix: str) -> None:
+    """Let a source partition that is gone hold back no timer any more."""
+    from agents.kafka.control import retire_source
+
+    now_ms = round(datetime.now(UTC).timestamp() * 1000)
+    asyncio.run(retire_source(bootstrap, Topics(prefix), name, partition, now_ms))
+    click.echo(f"{name}/{partition} is retired")

@@ -26,6 +26,7 @@ COMMANDS = {
     "topics": "agents.cli.cluster:topics",
     "kafka": "agents.cli.cluster:kafka",
     "produce": "agents.cli.cluster:produce",
+    "source": "agents.cli.cluster:source",
     "worker": "agents.cli.worker:worker",
     "backtest": "agents.cli.backtest:backtest",
     "replay": "agents.cli.verify:replay",

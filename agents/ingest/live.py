@@ -15,14 +15,17 @@ from collections import deque
 from dataclasses import dataclass, field
 
 import msgspec
+import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, OffsetAndMetadata, TopicPartition
 
 from agents import metrics
 from agents.ingest.dead_letters import message_of
+from agents.ingest.fingerprints import Footprint, committed, differs, fingerprint, footprint_of
 from agents.ingest.records import record_of
 from agents.ingest.sources import Source
 from agents.ingest.writer import JournalWriter
 from agents.kafka import clients
+from agents.kafka.control import epoch_key, first_key, put, read_plans
 from models.dead_letter import DeadLetter
 from models.event import Event, Position
 from models.journal import SourceChanged, Tick
@@ -37,6 +40,10 @@ IDLE_TICK_S = 1.0
 # A tick goes to every journal partition: 32 source partitions that tick in each round of 50 ms cost 5,000 entries a
 # second over 8 of them, as much as 5,000 events. A timer fires at most this much later.
 BUSY_TICK_S = 0.25
+# A source that is not the one that was read waits for an operator: how often his word is looked for.
+STOPPED_S = 2.0
+log = structlog.get_logger()
+_encode = msgspec.json.Encoder().encode
 _receipt = msgspec.json.Decoder(Receipt)
 _event = msgspec.json.Decoder(Event)
 
@@ -46,9 +53,12 @@ class Partition:
     """One source partition that this worker owns: where its ticks stand."""
 
     source: Source
+    partition: int
     mapper: Mapper | None
     covered: int  # every record before this offset was mapped
     ticked: int  # the last tick covers up to here
+    footprint: Footprint
+    first_noted: bool
     before: int = 0
     newest: int = 0
     counts: dict[int, int] = field(default_factory=dict)
@@ -78,6 +88,8 @@ class LiveIngest:
         self._acks: deque[tuple[float, int]] = deque(maxlen=64)
         self._ticked = self._idle_ticked = 0.0
         self._unticked: dict[TopicPartition, None] = {}
+        self.stopped: dict[TopicPartition, str] = {}
+        self._looked = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Do rounds until stopped; an error ends the run, and the next one begins at the committed offsets."""
@@ -92,7 +104,7 @@ class LiveIngest:
 
     async def _round(self) -> None:
         """Fetch, map, write, await, commit."""
-        if self.reader.assignment() != set(self.owned):
+        if self.reader.assignment() != {*self.owned, *self.stopped} or self._may_go_on():
             await self._own()
         fetched = await self.reader.getmany(timeout_ms=ROUND_MS, max_records=ROUND_RECORDS)
         fetched = {place: records for place, records in fetched.items() if place in self.owned}
@@ -116,35 +128,77 @@ class LiveIngest:
         await self._commit(busy)
 
     async def _commit(self, places: list[TopicPartition]) -> None:
+        """Commit offsets; before a partition's first ever, what it began with, which outlives the group's offsets."""
         owned = self.reader.assignment()
-        offsets = {place: OffsetAndMetadata(self.owned[place].committable, "") for place in places if place in owned}
+        begun = [one for one in (self.owned[place] for place in places) if not one.first_noted]
+        if begun:
+            pairs = [(first_key(one.source.name, one.partition), _encode(one.footprint)) for one in begun]
+            await put(self.bootstrap, self.topics, pairs)
+            for one in begun:
+                one.first_noted = True
+        offsets = {
+            place: OffsetAndMetadata(self.owned[place].committable, _encode(self.owned[place].footprint).decode())
+            for place in places
+            if place in owned
+        }
         if offsets:
             await self.reader.commit(offsets)
 
+    def _may_go_on(self) -> bool:
+        """Say whether it is time to look whether an operator has let a stopped source go on."""
+        return bool(self.stopped) and time.monotonic() - self._looked > STOPPED_S
+
     async def _own(self) -> None:
-        """Take what the group gave: start where it is committed, else at the beginning; let the source join."""
+        """Take what the group gave: start where it is committed, else at the beginning; let the source join.
+
+        A partition that is not the one that was read is left alone: its source does not tick, and the watermark waits.
+        """
         places = self.reader.assignment()
         self.owned = {place: one for place, one in self.owned.items() if place in places}
+        self.stopped = {place: why for place, why in self.stopped.items() if place in places}
+        self._looked = time.monotonic()
         new = sorted(places - set(self.owned))
         begins = await self.reader.beginning_offsets(new) if new else {}
+        held = await committed(self.bootstrap, self.group) if new else {}
+        said = await read_plans(self.bootstrap, self.topics) if new else {}
         for place in new:
-            source = self.by_topic[place.topic]
-            committed = await self.reader.committed(place)
-            first = begins[place] if committed is None else max(committed, begins[place])
-            self.reader.seek(place, first)
-            self.owned[place] = Partition(source, None if source.feedback else source.mapper(), first, first)
-            self.writer.add_to_all(
-                SourceChanged(
-                    id=f"join {source.name}/{place.partition}",
-                    change="join",
-                    source=source.name,
-                    partition=place.partition,
-                    first=begins[place],
-                    feedback=source.feedback,
-                )
-            )
+            await self._take(place, begins[place], held.get(place), said)
         await self.writer.flush()
         self._acks.append((time.time(), self.writer.appended_at))
+
+    async def _take(
+        self, place: TopicPartition, begin: int, held: OffsetAndMetadata | None, said: dict[bytes, bytes]
+    ) -> None:
+        source, partition = self.by_topic[place.topic], place.partition
+        epoch = int(said.get(epoch_key(source.name, partition), b"0"))
+        noted = said.get(first_key(source.name, partition))
+        began = footprint_of(noted.decode()) if noted else None
+        known = footprint_of(held.metadata) if held is not None else began
+        begun = began is not None and began.epoch == epoch
+        if (held is not None and (known is None or known.epoch == epoch)) or (held is None and begun):
+            why = await differs(self.bootstrap, place, -1 if held is None else held.offset, known)
+            if why is not None:
+                self._stop_source(place, source, why)
+                return
+        goes_on = held is not None and known is not None and known.epoch == epoch
+        if self.stopped.pop(place, None) is not None:
+            self.reader.resume(place)
+            metrics.STOPPED.labels(f"{source.name}/{partition}").set(0)
+        first = max(held.offset, begin) if held is not None and goes_on else begin
+        footprint = known if goes_on and known is not None else Footprint(epoch=epoch)
+        mapper = None if source.feedback else source.mapper()
+        self.reader.seek(place, first)
+        self.owned[place] = Partition(source, partition, mapper, first, first, footprint, begun)
+        self.writer.add_to_all(_joining(source, partition, epoch, begin))
+
+    def _stop_source(self, place: TopicPartition, source: Source, why: str) -> None:
+        self.reader.pause(place)
+        self.reader.seek(place, 0)  # a place to stand on while it is paused
+        if place not in self.stopped:
+            metrics.STOPPED.labels(f"{source.name}/{place.partition}").set(1)
+            what = f"parcours source reset {source.name} --partition {place.partition}"
+            log.error("source stopped", source=source.name, partition=place.partition, cause=why, to_go_on=what)
+        self.stopped[place] = why
 
     def _map(self, owned: Partition, records: list[ConsumerRecord]) -> list[DeadLetter]:
         letters: list[DeadLetter] = []
@@ -159,12 +213,14 @@ class LiveIngest:
                 owned.counts[partition] = owned.counts.get(partition, 0) + 1
             owned.newest = max(owned.newest, record.timestamp)
             owned.covered = record.offset + 1
+        last, epoch = records[-1], owned.footprint.epoch
+        owned.footprint = Footprint(epoch=epoch, offset=last.offset, print=fingerprint(last))
         return letters
 
     def _events(self, owned: Partition, record: ConsumerRecord) -> list[Event | DeadLetter]:
         if owned.mapper is not None:
-            return owned.mapper.feed(record_of(owned.source, record))
-        position = Position(owned.source.name, record.partition, 0, record.offset)
+            return owned.mapper.feed(record_of(owned.source, record, owned.footprint.epoch))
+        position = Position(owned.source.name, record.partition, owned.footprint.epoch, record.offset)
         try:
             if owned.source.name == FORWARDS:
                 return [forwarded(_event.decode(record.value), position)]
@@ -227,6 +283,7 @@ class LiveIngest:
             tick = Tick(
                 source=one.source.name,
                 partition=place.partition,
+                epoch=one.footprint.epoch,
                 first=one.ticked,
                 next=end,
                 events=one.counts.get(partition, 0),
@@ -236,3 +293,18 @@ class LiveIngest:
             self.writer.bundler.put(tick, partition, 0)
         one.counts = {}
         one.ticked = one.covered = end
+
+
+def _joining(source: Source, partition: int, epoch: int, first: int) -> SourceChanged:
+    """Return the control record with which a source partition begins: it joins, or begins a new epoch."""
+    change = "reset" if epoch else "join"
+    name = f"{change} {source.name}/{partition}" + (f"/{epoch}" if epoch else "")
+    return SourceChanged(
+        id=name,
+        change=change,
+        source=source.name,
+        partition=partition,
+        epoch=epoch,
+        first=first,
+        feedback=source.feedback,
+    )

@@ -76,6 +76,7 @@ class Lane:
         self.task: asyncio.Task[None] | None = None
         self._failing_since: float | None = None
         self._committing = asyncio.Lock()
+        self._alarmed: set[str] = set()
 
     def start(self) -> None:
         """Open the partition in a task of its own."""
@@ -139,7 +140,8 @@ class Lane:
         await self.producer.start()
         if self.store is None:
             self.store = RocksStore(self.place.data / f"partition-{self.partition}")
-        progress = await restore(self.place.bootstrap, self.place.topics, self.partition, self.store)
+        place, now_ms = self.place, time.time_ns() // 1_000_000
+        progress = await restore(place.bootstrap, place.topics, self.partition, self.store, now_ms)
         if progress is None:
             lineage = digest("lineage", name, str(time.time_ns()))
             progress = Progress(
@@ -192,6 +194,16 @@ class Lane:
             await self._transact(runtime, producer, store)
         self.place.note(self.partition, runtime.progress.next_offset)  # 6
         metrics.WATERMARK.labels(str(self.partition)).set(runtime.watermark / 1000)
+        self._tell_alarms(runtime.table.alarms)
+
+    def _tell_alarms(self, alarms: dict[str, str]) -> None:
+        """Publish which sources hold the watermark for missing records; each is logged once, when it comes up."""
+        for source in self._alarmed - set(alarms):
+            metrics.BEHIND.labels(source, str(self.partition)).set(0)
+        for source in sorted(set(alarms) - self._alarmed):
+            metrics.BEHIND.labels(source, str(self.partition)).set(1)
+            log.error("source held", source=source, partition=self.partition, cause=alarms[source])
+        self._alarmed = set(alarms)
 
     async def _transact(self, runtime: PartitionRuntime, producer: AIOKafkaProducer, store: RocksStore) -> None:
         batch = runtime.take()

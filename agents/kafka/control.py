@@ -6,7 +6,7 @@ from agents.kafka import clients
 from agents.kafka.tables import partition_count, whole_topic
 from models.command import Release
 from models.ids import digest
-from models.journal import Bundle, Entry, PlanActivated, ScenarioSwitched
+from models.journal import Bundle, Entry, PlanActivated, ScenarioSwitched, SourceChanged
 from models.topics import Topics
 from pipeline.errors import UsageError
 from pipeline.journal.codec import encode
@@ -127,3 +127,28 @@ async def history_state(bootstrap: str, topics: Topics) -> IngestState:
     """Return where the ingest of history stands."""
     raw = (await read_plans(bootstrap, topics)).get(HISTORY)
     return msgspec.json.decode(raw, type=IngestState) if raw else IngestState()
+
+
+def epoch_key(source: str, partition: int) -> bytes:
+    """Return the key under which the compacted topic holds a source partition's epoch (none: 0)."""
+    return f"epoch {source}/{partition}".encode()
+
+
+def first_key(source: str, partition: int) -> bytes:
+    """Return the key under which the compacted topic holds what a source partition's epoch began with."""
+    return f"first {source}/{partition}".encode()
+
+
+async def reset_source(bootstrap: str, topics: Topics, source: str, partition: int) -> int:
+    """Begin a new epoch of a source partition, which its ingest then reads from its first record on; return it."""
+    key = epoch_key(source, partition)
+    epoch = int((await read_plans(bootstrap, topics)).get(key, b"0")) + 1
+    await put(bootstrap, topics, [(key, str(epoch).encode())])
+    return epoch
+
+
+async def retire_source(bootstrap: str, topics: Topics, source: str, partition: int, at_ms: int) -> None:
+    """Let a source partition that is gone hold no timer any more; `at_ms` (UTC) tells one order from the next."""
+    name = digest("retire", source, str(partition), str(at_ms))
+    change = SourceChanged(id=name, change="retire", source=source, partition=partition)
+    await write_to_all(bootstrap, topics, [change], "control")

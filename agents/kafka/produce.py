@@ -16,7 +16,10 @@ FLUSH_EVERY = 5_000
 
 
 async def produce(bootstrap: str, path: Path, mapping: str, topic: str) -> int:
-    """Publish every record and return how many; one customer's records keep their order in one partition."""
+    """Publish every record and return how many; one customer's records keep their order in one partition.
+
+    Records are read for their time and customer alone, whatever events they give: ingest validates them.
+    """
     spec = load_mapping(mapping)
     partitions = await partition_count(bootstrap, topic)
     if not partitions:

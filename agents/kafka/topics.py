@@ -14,6 +14,8 @@ from pipeline.errors import RunError
 DAY_MS = 24 * 3_600_000
 # Three copies of everything, as far as there are brokers.
 COPIES = 3
+# How long a deletion stays readable in a compacted topic: a store that is older may hold what was deleted.
+DELETE_RETENTION_MS = 7 * DAY_MS
 VISIBLE_S, VISIBLE_POLL_S = 15.0, 0.1
 BYTES_MAX = str(2 * 1024 * 1024)
 
@@ -34,7 +36,7 @@ def wanted(topics: Topics, partitions: int, journal_days: int = 30) -> list[Want
         "cleanup.policy": "compact",
         "max.message.bytes": BYTES_MAX,
         "min.cleanable.dirty.ratio": "0.1",
-        "delete.retention.ms": str(7 * DAY_MS),
+        "delete.retention.ms": str(DELETE_RETENTION_MS),
     }
     return [
         Wanted(topics.journal, partitions, {**kept, "message.timestamp.type": "LogAppendTime"}),
