@@ -4,6 +4,7 @@ import secrets
 from pathlib import Path
 from urllib.parse import quote
 
+from sqlalchemy import Engine
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -14,6 +15,7 @@ from starlette.templating import Jinja2Templates
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agents import metrics
+from agents.console.insight import InsightPages
 from agents.console.model import ConsoleModel
 from pipeline.runtime.folder import Folder
 
@@ -73,8 +75,8 @@ def _with_headers(send: Send) -> Send:
     return sending
 
 
-def build(folder: Folder) -> Starlette:
-    """Return the application over an open data folder."""
+def build(folder: Folder, engine: Engine) -> Starlette:
+    """Return the application over an open data folder and its read model."""
     model = ConsoleModel(folder)
     pages = Jinja2Templates(directory=HERE / "templates")
     pages.env.filters["quote"] = lambda text: quote(text, safe="")
@@ -123,6 +125,7 @@ def build(folder: Folder) -> Starlette:
             Route("/customer/{name:path}", customer),
             Route("/dead-letters", dead_letters),
             Route("/health", health),
+            *InsightPages(engine, lambda: model.reader().plan(), page).routes(),
             Route("/metrics", measured),
             *[route for route in metrics.routes(lambda: True) if route.path != "/metrics"],
             Mount("/static", StaticFiles(directory=HERE / "static")),

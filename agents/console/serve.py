@@ -7,6 +7,9 @@ from collections.abc import Callable
 import uvicorn
 
 from agents.console.app import build, token_of
+from agents.projector.database import migrate, open_database, sqlite_url
+from agents.projector.embedded import FolderFeed, plans_of
+from agents.projector.projector import Projector
 from pipeline.errors import RunError
 from pipeline.runtime.folder import Folder
 
@@ -23,14 +26,23 @@ def serve_in_thread(folder: Folder, port: int) -> tuple[str, Callable[[], None]]
         listener.close()
         raise RunError(f"port {port} on {HOST} is taken: name another with --console-port, or --no-console") from None
     listener.listen()
-    app = build(folder)
+    engine = open_database(sqlite_url(folder.path))
+    migrate(engine)
+    stop = threading.Event()
+    feed = FolderFeed(folder, Projector(engine, plans_of(folder)))
+    projecting = threading.Thread(target=feed.run, args=(stop,), name="projector", daemon=True)
+    projecting.start()
+    app = build(folder, engine)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="console", daemon=True)
     thread.start()
 
     def close() -> None:
+        stop.set()
         server.should_exit = True
         thread.join(timeout=5)
+        projecting.join(timeout=15)
+        engine.dispose()
         listener.close()
 
     return f"http://{HOST}:{listener.getsockname()[1]}/?token={token_of(folder.path)}", close

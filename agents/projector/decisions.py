@@ -57,7 +57,7 @@ class DecisionFold:
             if one.outcome == "entered":
                 self._enter(one, day)
             elif one.enrolment and one.outcome != "not_entered":
-                self._move(one)
+                self._move(one, day)
 
     def _enter(self, one: Decision, day: str) -> None:
         held_out = one.reason == "held_out"
@@ -67,7 +67,7 @@ class DecisionFold:
         self.inside.add(enrolled.place, 1)
         self.arms.add((day, one.scenario, one.version, held_out), 1)
 
-    def _move(self, one: Decision) -> None:
+    def _move(self, one: Decision, day: str) -> None:
         enrolled = self.changed.get(one.enrolment)
         if enrolled is None:
             row = self._known.get(one.enrolment)
@@ -79,7 +79,9 @@ class DecisionFold:
         elif one.outcome in ENDS and not enrolled.ended:
             self.inside.add(enrolled.place, -1)
             enrolled.ended, enrolled.ended_at = one.outcome, one.at
-        elif one.outcome in PASSED and not enrolled.ended:
+            # Where on the graph they left: after the last step that they had done.
+            self.counts.add((day, one.scenario, one.version, "left", enrolled.step, one.reason), 1)
+        elif one.outcome in PASSED and one.step and not enrolled.ended:
             self.inside.add(enrolled.place, -1)
             enrolled.step, enrolled.version = one.step, one.version
             self.inside.add(enrolled.place, 1)

@@ -8,6 +8,7 @@ import msgspec
 from agents.projector.batch import Record, Sums
 from agents.projector.schema import commands as commands_table
 from models.event import Event
+from models.identity import LINKED
 from models.journal import PlanActivated, SourceChanged, Tick
 from models.progress import SourceProgress
 from pipeline.insight.attribution import OrderDeltas, credit
@@ -45,6 +46,14 @@ class SourceTables:
         """Return a partition's table as it is stored."""
         table = self.of(partition)
         return _json((table.rows(), table.watermark, table.applied_until))
+
+
+def _link(visitor: Visitor, known: str) -> None:
+    """A visitor becomes an alias once; with a second known customer it is a shared device, and counts for itself."""
+    if visitor.shared or known == visitor.alias_of:
+        return
+    visitor.shared = visitor.alias_of != ""
+    visitor.alias_of = "" if visitor.shared else known
 
 
 class JournalFold:
@@ -119,6 +128,11 @@ class JournalFold:
         self.events.append((record.partition, record.offset, number, one.at, one.customer, one.id, one.type, data))
         if one.type in FEEDBACK and not one.data.get("machine"):
             self._feedback(one, day)
+        if one.type == LINKED:
+            _link(visitor, str(one.data.get("known_id") or ""))
+        if visitor.alias_of:
+            # The engine hands it on: it counts where it arrives, for the known customer.
+            return
         credit(visitor, one, day, definitions, self.orders)
         carry(visitor, one, definitions)
         touch(visitor, one, day, definitions, self.map)

@@ -68,7 +68,7 @@ commands = Table(
     big("due_at"), big("emitted_at"), text("state"), text("reason"),
     big("ended_at"), big("opened_at"), big("clicked_at"),
     Index("commands_customer", "customer", "due_at"), Index("commands_due", "due_at"),
-    Index("commands_step", "scenario", "step", "due_at"),
+    Index("commands_scenario", "scenario", "due_at"),
 )  # fmt: skip
 enrolments = Table(
     "enrolments", metadata, text("id", key=True), text("customer"), text("scenario"), text("version"),

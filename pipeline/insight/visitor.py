@@ -50,7 +50,8 @@ class Visitor(msgspec.Struct, array_like=True, omit_defaults=True):
     waiting: dict[str, list[Visit]] = {}
     attempts: dict[str, Attempt] = {}
     recent: list[str] = []
-    segments: dict[str, int] = {}
+    alias_of: str = ""
+    shared: bool = False
 
 
 _encoder = msgspec.msgpack.Encoder()

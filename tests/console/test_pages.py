@@ -18,7 +18,17 @@ FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
-PAGES = ("/", "/messages", "/customer", "/customer/c1", "/dead-letters", "/health")
+PAGES = (
+    "/",
+    "/messages",
+    "/customer",
+    "/customer/c1",
+    "/dead-letters",
+    "/health",
+    "/map",
+    "/funnels",
+    "/scenario/abandoned-cart",
+)
 ODD = "<script>alert(1)</script> & ö/ü?#%"
 
 

@@ -1,0 +1,1 @@
+"""What the pages ask of the read model: each function one or two indexed queries."""
