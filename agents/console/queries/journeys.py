@@ -44,7 +44,7 @@ def stages(connection: Connection, period: Period, by: str) -> list[dict[str, An
     """Return funnel, step, group ("" without one) and number; `by` is "", segment, device or channel."""
     column = by if by in {"segment", "device", "channel"} else "''"
     said = (
-        f'select funnel, step, {column} as "group", sum(n) as n from stages'  # noqa: S608
+        f'select funnel, step, {column} as "group", sum(n) as n from stages'
         " where day between :first and :last group by 1, 2, 3 order by 1, 3, 2"
     )
     return [{**row, "n": number(row["n"])} for row in rows(connection, said, **period.said())]

@@ -84,5 +84,5 @@ def credits_of(connection: Connection, period: Period, scenario: str | None = No
 def messages(connection: Connection, scenario: str = "", limit: int = 100) -> list[dict[str, Any]]:
     """Return the last commands with what became of them."""
     only = "scenario = :scenario" if scenario else "due_at > 0"
-    said = f"select * from commands where {only} order by due_at desc, id limit :limit"  # noqa: S608
+    said = f"select * from commands where {only} order by due_at desc, id limit :limit"
     return rows(connection, said, scenario=scenario, limit=limit)
