@@ -15,6 +15,7 @@ from pipeline.replay.workspace import Workspace
 from pipeline.runtime.partition import PartitionRuntime
 from pipeline.runtime.plans import PlanBook
 from pipeline.scenario.sources import PlanSources
+from pipeline.sending.links import voucher_key
 
 COMMIT_EVENTS = 5_000
 WRITER = "replay"
@@ -31,7 +32,7 @@ class UnitRun:
         self.space = Workspace(unit.out / unit.name, self.task.checkpoint)
         if self.task.checkpoint is not None:
             self.space.keep_only(unit.takes)
-        self.plans = plans or PlanBook(self._find)
+        self.plans = plans or PlanBook(self._find, voucher_key())
         self.runtime = PartitionRuntime(self._progress(), self.space, self.plans)
         self.stretch = Stretch(self.task, lambda: self.runtime.watermark, unit.takes, self._withheld)
         self.counting = Counting()
