@@ -34,6 +34,9 @@ FULL: dict[str, Any] = {
     "carrier": "Colis",
     "tracking": "https://shop.example/parcel",
     "expected": T0,
+    "due_on": T0,
+    "amount": 2_500,
+    "instalment": 2,
     "categories": ["mugs", "plates"],
 }
 # What the engine always gives for these scenarios; every other value may be missing.
