@@ -160,9 +160,10 @@ def _merged(work: Work, event: Event) -> None:
     old_cart = work.cold.cart
     held = merging.merge(work, event)
     if cart.differs(old_cart, work.cold.cart):
-        theirs = held.cold.cart
-        by = theirs.changed_by or event.id
-        act(work, _cart_changed(work, by, event.at if theirs.changed_at is None else theirs.changed_at, event))
+        name, at = merging.last_change(held, event, work.profile.last_order_at)
+        # It is remembered already, with the visitor's others.
+        work.remembered = tuple(kept for kept in work.remembered if kept.id != name)
+        act(work, _cart_changed(work, name, at, event))
     if work.plan.rules.used or work.plan.moments:
         for happening in tracking.after_merge(work, event):
             act(work, happening)
@@ -187,17 +188,16 @@ def _event(work: Work, event: Event) -> None:
     view = {**event.data, "id": event.id, "type": kind, "at": event.at}
     happened = [Happening(kind, event.id, event.at, view, event)]
     if cart.differs(old_cart, work.cold.cart):
-        happened.append(_cart_changed(work, event.id, event.at, event))
+        happened.append(_cart_changed(work, derived_event_id(event.id, "cart_changed"), event.at, event))
     if work.plan.rules.used or work.plan.moments:
         happened += tracking.after_event(work, event, happened)
     for happening in happened:
         act(work, happening)
 
 
-def _cart_changed(work: Work, by: str, at: int, event: Event) -> Happening:
-    """Return the change of the cart that the event named `by` made at its time (UTC ms)."""
+def _cart_changed(work: Work, name: str, at: int, event: Event) -> Happening:
+    """Return the change of the cart of that name, made at a time (UTC ms)."""
     now = work.cold.cart
-    name = derived_event_id(by, "cart_changed")
     view: dict[str, Any] = {"items": now.items, "total": now.total, "url": now.url}
     view |= {"id": name, "type": "cart_changed", "at": at}
     return Happening("cart_changed", name, at, view, event)

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from models.customer import Attribute, Cart, Cold, Consent, Ended, Identity, Place, Profile, Remembered
 from models.event import Event
 from models.identity import Held, Passage
+from models.ids import derived_event_id
 from pipeline.engine.bounds import bounded
 from pipeline.engine.caps import PLACES_MAX
 from pipeline.engine.cart import ITEMS_MAX, total_of
@@ -29,6 +30,7 @@ from pipeline.engine.identity import ALIASES_MAX, erase_alias
 from pipeline.engine.interests import BOUGHT_MAX, COUNTED_MAX
 from pipeline.engine.memory import KEPT_OF_A_TYPE, RECENT_IDS, by_time, view_of
 from pipeline.engine.person import ATTRIBUTES_MAX, CONSENTS_MAX
+from pipeline.engine.withdrawing import take_back
 from pipeline.engine.work import Happening, Work
 
 FIRSTS = ("first_seen", "first_order_at")
@@ -47,7 +49,9 @@ def merge(work: Work, event: Event) -> Held:
     work.decide("merged", "identified", event=event.id, detail={"visitor": visitor})
     work.profile = merged_profile(work.profile, held.profile)
     cart = merged_cart(work.cold.cart, held.cold.cart, work.profile.last_order_at, event.at)
-    work.cold = merged_cold(work.cold, held.cold, cart)
+    consents, work.cold = work.cold.consents, merged_cold(work.cold, held.cold, cart)
+    if work.enrolments and work.cold.consents != consents:
+        take_back(work, event)
     work.places = _places(work.places, held.places)
     work.ended = _ended(work.ended, held.ended)
     work.recent = tuple(dict.fromkeys((*held.recent, *work.recent)))[-RECENT_IDS:]
@@ -55,6 +59,21 @@ def merge(work: Work, event: Event) -> Held:
     _go_on_closing(work, held)
     _enter(work, held.passages)
     return held
+
+
+def last_change(held: Held, event: Event, last_order_at: int | None) -> tuple[str, int]:
+    """Return the id and time (UTC ms) of the last change of a visitor's cart since the person's last order.
+
+    A cart that was given once more since then, with the content that it had, is new by that.
+    """
+    ordered = -1 if last_order_at is None else last_order_at
+    changes = [kept for kept in held.remembered if kept.type == "cart_changed" and kept.at > ordered]
+    if changes:
+        last = max(changes, key=by_time)
+        return last.id, last.at
+    cart = held.cold.cart
+    name = derived_event_id(cart.changed_by or event.id, "cart_changed")
+    return name, event.at if cart.changed_at is None else cart.changed_at
 
 
 def _note_alias(work: Work, event: Event, visitor: str) -> None:
