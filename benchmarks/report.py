@@ -52,8 +52,8 @@ def loop(rate: int, seconds: int, customers: int) -> dict[str, float]:
 def again(customers: int) -> dict[str, float]:
     """Measure restarts."""
     with deployment() as run:
-        fill(run, customers)
-        return restarts(run, customers)
+        memory = fill(run, customers)
+        return {f"memory of journeys, {customers:,} customers, MB": memory, **restarts(run, customers)}
 
 
 def main() -> None:

@@ -10,14 +10,16 @@ from agents.kafka import clients
 from benchmarks.deployment import PARTITIONS, Deployment, end
 
 
-def fill(run: Deployment, customers: int) -> None:
-    """Make a state for every customer, through the whole pipeline."""
+def fill(run: Deployment, customers: int) -> float:
+    """Make a state for every customer, through the whole pipeline; return the memory of journeys in MB."""
     run.generator(customers, customers, "--one-each").wait()
     workers = [run.ingest(), run.journeys()]
     run.caught_up("ingest", [f"bench-{one}" for one in run.names])
     run.caught_up("journeys", [run.topics.journal])
+    memory: float = workers[1].memory_info().rss / 1e6
     for worker in workers:
         end(worker)
+    return memory
 
 
 async def _first_output(run: Deployment) -> float:
@@ -49,7 +51,6 @@ def restarts(run: Deployment, customers: int) -> dict[str, float]:
     """
     ingest, journeys = run.ingest(), run.journeys()
     run.caught_up("journeys", [run.topics.journal])
-    memory = journeys.memory_info().rss / 1e6
     journeys.kill()
     journeys.wait()
     folder = run.folder / "journeys"
@@ -58,4 +59,4 @@ def restarts(run: Deployment, customers: int) -> dict[str, float]:
     shutil.rmtree(folder)
     figures[f"restart, {customers:,} customers, store lost, s"] = asyncio.run(_first_output(run))
     end(ingest)
-    return {**figures, "memory of journeys MB": memory, "store, bytes a customer": size / customers}
+    return {**figures, "store, bytes a customer": size / customers}
