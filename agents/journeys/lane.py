@@ -156,6 +156,8 @@ class Lane:
         self.runtime = PartitionRuntime(progress, self.store, self.place.plans)
         metrics.RESTORE.labels(str(self.partition)).set(time.monotonic() - began)
         self.place.seek(self.partition, progress.next_offset)
+        # What an earlier owner committed, the group may not have heard from it.
+        self.place.note(self.partition, progress.next_offset)
 
     async def _work(self) -> None:
         while True:
