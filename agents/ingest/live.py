@@ -16,7 +16,13 @@ from dataclasses import dataclass, field
 
 import msgspec
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, OffsetAndMetadata, TopicPartition
+from aiokafka import (
+    AIOKafkaConsumer,
+    ConsumerRebalanceListener,
+    ConsumerRecord,
+    OffsetAndMetadata,
+    TopicPartition,
+)
 
 from agents import metrics
 from agents.ingest.dead_letters import message_of
@@ -70,6 +76,23 @@ class Partition:
         return self.covered if opened is None else min(opened, self.covered)
 
 
+class _Standing(ConsumerRebalanceListener):
+    """What was given is paused, with a place to stand on, until a round has found where to go on."""
+
+    def __init__(self, ingest: "LiveIngest"):
+        self.ingest = ingest
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        """Nothing is to be saved: offsets are committed with each tick."""
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        """Without an offset a group that never committed would end its consumer."""
+        self.ingest.reader.pause(*assigned)
+        for place in assigned:
+            self.ingest.reader.seek(place, 0)
+        self.ingest.given = True
+
+
 class LiveIngest:
     """One worker's rounds over the partitions that the group gives it."""
 
@@ -81,7 +104,7 @@ class LiveIngest:
         kind = "feedback" if sources[0].feedback else "ingest"
         self.group = f"{topics.prefix}{kind}"
         self.reader: AIOKafkaConsumer = clients.consumer(
-            bootstrap, *self.by_topic, group=self.group, session_timeout_ms=6_000, heartbeat_interval_ms=1_000
+            bootstrap, group=self.group, session_timeout_ms=6_000, heartbeat_interval_ms=1_000
         )
         self.owned: dict[TopicPartition, Partition] = {}
         # (our clock, the broker's append time): an acknowledgement's moment, to compare with a fetch's.
@@ -90,11 +113,13 @@ class LiveIngest:
         self._unticked: dict[TopicPartition, None] = {}
         self.stopped: dict[TopicPartition, str] = {}
         self._looked = 0.0
+        self.given = False  # the group has assigned partitions that no round has taken yet
 
     async def run(self, stop: asyncio.Event) -> None:
         """Do rounds until stopped; an error ends the run, and the next one begins at the committed offsets."""
         await self.writer.start()
         await self.reader.start()
+        self.reader.subscribe(list(self.by_topic), listener=_Standing(self))
         try:
             while not stop.is_set():
                 await self._round()
@@ -104,7 +129,7 @@ class LiveIngest:
 
     async def _round(self) -> None:
         """Fetch, map, write, await, commit."""
-        if self.reader.assignment() != {*self.owned, *self.stopped} or self._may_go_on():
+        if self.given or self._may_go_on():
             await self._own()
         fetched = await self.reader.getmany(timeout_ms=ROUND_MS, max_records=ROUND_RECORDS)
         fetched = {place: records for place, records in fetched.items() if place in self.owned}
@@ -154,7 +179,9 @@ class LiveIngest:
         A partition that is not the one that was read is left alone: its source does not tick, and the watermark waits.
         """
         places = self.reader.assignment()
-        self.owned = {place: one for place, one in self.owned.items() if place in places}
+        if self.given:
+            # Every partition is given anew: what was kept of it is of the assignment before.
+            self.given, self.owned, self._unticked = False, {}, {}
         self.stopped = {place: why for place, why in self.stopped.items() if place in places}
         self._looked = time.monotonic()
         new = sorted(places - set(self.owned))
@@ -182,18 +209,16 @@ class LiveIngest:
                 return
         goes_on = held is not None and known is not None and known.epoch == epoch
         if self.stopped.pop(place, None) is not None:
-            self.reader.resume(place)
             metrics.STOPPED.labels(f"{source.name}/{partition}").set(0)
         first = max(held.offset, begin) if held is not None and goes_on else begin
         footprint = known if goes_on and known is not None else Footprint(epoch=epoch)
         mapper = None if source.feedback else source.mapper()
         self.reader.seek(place, first)
+        self.reader.resume(place)
         self.owned[place] = Partition(source, partition, mapper, first, first, footprint, begun)
         self.writer.add_to_all(_joining(source, partition, epoch, begin))
 
     def _stop_source(self, place: TopicPartition, source: Source, why: str) -> None:
-        self.reader.pause(place)
-        self.reader.seek(place, 0)  # a place to stand on while it is paused
         if place not in self.stopped:
             metrics.STOPPED.labels(f"{source.name}/{place.partition}").set(1)
             what = f"parcours source reset {source.name} --partition {place.partition}"

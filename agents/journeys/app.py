@@ -94,8 +94,9 @@ class Pump(Service):
                 await asyncio.sleep(FETCH_MS / 1000)
                 continue
             fetched = await self.reader.getmany(timeout_ms=FETCH_MS, max_records=200)
+            epochs = dict(self.epochs)  # as they are now that it was fetched: a lane may seek while one is put
             for place, records in fetched.items():
-                await self.channel.put((place.partition, self.epochs.get(place.partition, 0), records))
+                await self.channel.put((place.partition, epochs.get(place.partition, 0), records))
 
     @Service.task
     async def tell(self) -> None:

@@ -127,8 +127,6 @@ class Lane:
 
     async def _discard(self) -> None:
         producer, self.producer, self.runtime = self.producer, None, None
-        while not self.queue.empty():
-            self.queue.get_nowait()
         if producer is not None:
             await clients.drop(producer)
 
@@ -155,6 +153,9 @@ class Lane:
         await self.place.refresh()
         self.runtime = PartitionRuntime(progress, self.store, self.place.plans)
         metrics.RESTORE.labels(str(self.partition)).set(time.monotonic() - began)
+        # The pump went on while the lane was away: what it has put here since lies behind where the lane goes on.
+        while not self.queue.empty():
+            self.queue.get_nowait()
         self.place.seek(self.partition, progress.next_offset)
         # What an earlier owner committed, the group may not have heard from it.
         self.place.note(self.partition, progress.next_offset)
