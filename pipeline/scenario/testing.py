@@ -1,10 +1,12 @@
 """Runs a scenario's test files against the pure engine: events at given times, expected messages and reasons.
 
 A test's customer can be reached and consents, unless `customer:` says otherwise; its times are those of the store's
-zone, on Monday 5 January 2026 and the days after it ("2d 10:00").
+zone, on Monday 5 January 2026 and the days after it ("2d 10:00"). A scenario runs alone, with those that it starts and
+those that the test names under `with`: another one's messages take no place under the caps that the two share.
 """
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,15 +18,16 @@ from pydantic import Field, ValidationError
 from models.customer import Customer
 from models.event import Event, Position
 from models.ids import event_id
-from models.scenario import EventName, Span, Text, Written
+from models.scenario import EventName, Name, Span, Text, Written
 from models.settings import SettingsSpec
 from pipeline.durations import parse_duration
 from pipeline.engine import api
-from pipeline.engine.plan import Plan
+from pipeline.engine.plan import Plan, Scenario, Start, make_plan
 from pipeline.errors import PlanError, Problem
 from pipeline.intake.native import Fault, Validator
 from pipeline.scenario.compile import compile_plan, read_settings
-from pipeline.scenario.sources import PlanSources, read_sources
+from pipeline.scenario.expressions.compile import nearest
+from pipeline.scenario.sources import read_sources
 from pipeline.yaml_places import Places, load_yaml, problems_of
 
 FIRST_DAY = datetime(2026, 1, 5)  # noqa: DTZ001 - the store's zone is put on below
@@ -65,6 +68,7 @@ class TestSpec(Written):
     expect: list[ExpectSpec] = []
     reasons: list[dict[str, str]] = []
     only: EventName | None = None
+    neighbours: list[Name] = Field(default=[], alias="with")
 
 
 @dataclass
@@ -81,17 +85,16 @@ class TestResult:
 def run_tests(directory: Path, only: str | None = None) -> list[TestResult]:
     """Run the test files of a plan's folder (of one scenario, where named); PlanError where a file is wrong."""
     sources = read_sources(directory)
-    results: list[TestResult] = []
-    for path in sorted(directory.rglob("*.test.yaml")):
-        scenario = path.parent.name
-        if only is None or only == scenario:
-            results += _run_file(sources, path, scenario)
-    return results
+    paths = [one for one in sorted(directory.rglob("*.test.yaml")) if only in {None, one.parent.name}]
+    if not paths:
+        return []
+    plan, settings = compile_plan(sources), read_settings(sources)
+    return [result for path in paths for result in _run_file(plan, settings, path)]
 
 
-def _run_file(sources: PlanSources, path: Path, scenario: str) -> list[TestResult]:
+def _run_file(plan: Plan, settings: SettingsSpec, path: Path) -> list[TestResult]:
+    scenario = path.parent.name
     data, places = load_yaml(path.read_text(), f"{scenario}/{path.name}")
-    settings = read_settings(sources)
     found = []
     for index, raw in enumerate(data or []):
         try:
@@ -99,13 +102,25 @@ def _run_file(sources: PlanSources, path: Path, scenario: str) -> list[TestResul
         except ValidationError as error:
             wrong = _moved(error, places, index)
             raise PlanError(wrong) from None
-        found.append(_Run(sources, settings, scenario, spec, places, index).result())
+        found.append(_Run(plan, settings, scenario, spec, places, index).result())
     return found
+
+
+def alone(plan: Plan, names: Iterable[str], choose: Mapping[str, str] | None = None) -> Plan:
+    """Return a plan of the named scenarios and of those that they start, with the settings as they are."""
+    kept: dict[str, Scenario] = {}
+    wanted = list(names)
+    while wanted:
+        one = plan.live[wanted.pop()]
+        if one.name not in kept:
+            kept[one.name] = one
+            wanted += [op.scenario for op in one.program if isinstance(op, Start)]
+    return make_plan(plan.hash, kept.values(), plan.settings, choose=dict(choose or {}))
 
 
 def _moved(error: ValidationError, places: Places, index: int) -> list[Problem]:
     line, column = places.of((index,))
-    known = tuple(TestSpec.model_fields)
+    known = tuple(one.alias or name for name, one in TestSpec.model_fields.items())
     return [
         Problem(one.file, max(one.line, line), max(one.column, column), one.message)
         for one in problems_of(error, places, known)
@@ -115,16 +130,25 @@ def _moved(error: ValidationError, places: Places, index: int) -> list[Problem]:
 class _Run:
     """One test: the engine alone, with the scenario in question and the store's settings."""
 
-    def __init__(
-        self, sources: PlanSources, settings: SettingsSpec, scenario: str, spec: TestSpec, places: Places, index: int
-    ):
+    def __init__(self, plan: Plan, settings: SettingsSpec, scenario: str, spec: TestSpec, places: Places, index: int):
         self.spec = spec
         self.places = places
         self.index = index
         self.scenario = scenario
         self.zone = ZoneInfo(settings.timezone)
         self.validator = Validator(settings.store.currency, settings.events)
-        self.plan: Plan = compile_plan(sources, choose=spec.choose)
+        self._check_names(plan)
+        self.plan = alone(plan, [scenario, *spec.neighbours], spec.choose)
+
+    def _check_names(self, plan: Plan) -> None:
+        """Refuse a test of no scenario, and neighbours that the plan has not."""
+        if self.scenario not in plan.live:
+            text = f"a test of {self.scenario!r}, a folder without a scenario of that name"
+            raise PlanError([self.places.problem((self.index,), text)])
+        for number, name in enumerate(self.spec.neighbours):
+            if name not in plan.live:
+                text = f"unknown scenario {name!r}{nearest(name, plan.live)}"
+                raise PlanError([self.places.problem((self.index, "with", number), text)])
 
     def at(self, text: str, path: tuple[str | int, ...]) -> int:
         """Return a time of the test in UTC milliseconds."""
