@@ -1,6 +1,6 @@
 """A mapping file as a person writes it: how one source record becomes native events."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -67,6 +67,17 @@ class GroupSpec(Written):
     items: dict[str, FieldSpec | PathText]
 
 
+class FileSpec(Written):
+    """How a file of such records is written; a topic's records are JSON objects.
+
+    `spaces` stand for any number of blanks between columns. `order: time` is for files that are sorted by something
+    else, as by customer: read in the order of their times.
+    """
+
+    separator: Literal[",", ";", "tab", "spaces"] = ","
+    order: Literal["file", "time"] = "file"
+
+
 class MappingSpec(Written):
     """A whole mapping file; `native` records are our own events and need no paths.
 
@@ -76,6 +87,7 @@ class MappingSpec(Written):
     mapping: str
     source: str = ""
     native: bool = False
+    file: FileSpec = FileSpec()
     customer: FieldSpec | PathText | None = None
     anonymous: FieldSpec | PathText | None = None
     time: TimeSpec | None = None

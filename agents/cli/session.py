@@ -14,6 +14,7 @@ from agents.senders.build import provider_of
 from agents.senders.outbox import Outbox
 from pipeline.errors import UsageError
 from pipeline.intake.files import FileSource
+from pipeline.intake.history import file_source, records_of
 from pipeline.intake.mapper import Mapper, validator_for
 from pipeline.intake.mapping import load_mapping
 from pipeline.journal.records_clock import IngestState, Input, SourcePosition
@@ -98,10 +99,11 @@ class Session:
     def _sources(self) -> list[FileSource]:
         found: list[FileSource] = []
         for path, mapping in zip(self.files, self.mappings, strict=True):
-            name = load_mapping(mapping).source or path.name.split(".")[0]
-            if any(one.source == name for one in found):
-                raise UsageError(f"two inputs are named {name}: put one after the other in two runs, or in one file")
-            found.append(FileSource(path, name))
+            source = file_source(path, load_mapping(mapping))
+            if any(one.source == source.source for one in found):
+                message = f"two inputs are named {source.source}: put one after the other in two runs, or in one file"
+                raise UsageError(message)
+            found.append(source)
         return found
 
     def _mappers(self, plan: PlanSources) -> list[Mapper]:
@@ -116,7 +118,8 @@ class Session:
         found = []
         for source, mapper in zip(sources, mappers, strict=True):
             start = state.positions.get(f"{source.source}/0", SourcePosition()).first
-            found.append(Input(source=source.source, partition=0, records=source.read(start), mapper=mapper))
+            records = records_of(source, mapper, start)
+            found.append(Input(source=source.source, partition=0, records=records, mapper=mapper))
         if self.shop:
             from agents.shop.source import shop_input
 

@@ -7,6 +7,7 @@ from agents.kafka.tables import partition_count
 from models.ids import partition_of
 from pipeline.errors import UsageError
 from pipeline.intake.files import FileSource
+from pipeline.intake.history import records_of
 from pipeline.intake.mapper import Mapper, fields_of, validator_for
 from pipeline.intake.mapping import load_mapping
 from pipeline.intake.native import Fault
@@ -30,7 +31,7 @@ async def produce(bootstrap: str, path: Path, mapping: str, topic: str) -> int:
     await sender.start()
     count, at = 0, 0
     try:
-        for record in FileSource(path, topic).read():
+        for record in records_of(FileSource(path, topic, spec.file.separator), mapper):
             try:
                 at = max(at, mapper.time_of(record))
                 key = str(customer(fields_of(record), record.value or b"") or "")

@@ -1,4 +1,4 @@
-"""Files as sources: CSV and NDJSON, gzip too, read as a stream of records."""
+"""Files as sources: CSV, columns between blanks and NDJSON, gzip too, read as a stream of records."""
 
 import codecs
 import csv
@@ -7,7 +7,7 @@ import io
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import orjson
 
@@ -16,16 +16,18 @@ from pipeline.intake.record import SourceRecord
 
 GZIP_MAGIC = b"\x1f\x8b"
 LINE_BYTES_MAX = 16 * 1024 * 1024
+Separator = Literal[",", ";", "tab", "spaces"]
 
 
 class FileSource:
     """One file of history: each line (or CSV row) is a record whose offset is its number from 0."""
 
-    def __init__(self, path: Path, source: str):
+    def __init__(self, path: Path, source: str, separator: Separator = ","):
         if not path.is_file():
             raise UsageError(f"{path}: no such file")
         self.path = path
         self.source = source
+        self.separator = separator
         self.bytes_total = path.stat().st_size
         self._raw: IO[bytes] | None = None
         self._ended = False
@@ -59,7 +61,7 @@ class FileSource:
 
     def _rows(self, lines: IO[bytes]) -> Iterator[dict[str, Any]]:
         is_json = self.path.name.removesuffix(".gz").endswith((".json", ".jsonl", ".ndjson"))
-        return _json_rows(lines) if is_json else _csv_rows(lines)
+        return _json_rows(lines) if is_json else _csv_rows(lines, self.separator)
 
 
 def _json_rows(lines: IO[bytes]) -> Iterator[dict[str, Any]]:
@@ -92,15 +94,21 @@ class _Lines:
         return line
 
 
-def _csv_rows(lines: IO[bytes]) -> Iterator[dict[str, Any]]:
+def _csv_rows(lines: IO[bytes], separator: Separator) -> Iterator[dict[str, Any]]:
     # Excel writes a byte order mark: it is no part of the first column's name.
     with io.TextIOWrapper(lines, encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
-        yield from _csv_fields(_Lines(text))
+        yield from _csv_fields(_Lines(text), separator)
 
 
-def _csv_fields(lines: _Lines) -> Iterator[dict[str, Any]]:
+def _rows_of(lines: _Lines, separator: Separator) -> Iterator[list[str]]:
+    if separator == "spaces":
+        return (line.split() for line in lines)
     csv.field_size_limit(LINE_BYTES_MAX)
-    reader = csv.reader(lines, strict=True)
+    return csv.reader(lines, delimiter="\t" if separator == "tab" else separator, strict=True)
+
+
+def _csv_fields(lines: _Lines, separator: Separator) -> Iterator[dict[str, Any]]:
+    reader = _rows_of(lines, separator)
     header = next(reader, None)
     if not header:
         return

@@ -5,12 +5,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from models.mapping import EventSpec, FieldSpec, GroupSpec, MappingSpec, TimeSpec
+from models.mapping import EventSpec, FieldSpec, FileSpec, GroupSpec, MappingSpec, TimeSpec
 from pipeline.errors import PlanError, UsageError
 from pipeline.yaml_places import load_yaml, problems_of
 
 PRESETS = Path(__file__).with_name("presets")
-KNOWN = tuple(name for spec in (MappingSpec, EventSpec, GroupSpec, TimeSpec, FieldSpec) for name in spec.model_fields)
+SPECS = (MappingSpec, EventSpec, GroupSpec, TimeSpec, FieldSpec, FileSpec)
+KNOWN = tuple(name for spec in SPECS for name in spec.model_fields)
 
 
 def preset_names() -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from models.journal import Bundle, Entry, PlanActivated, SourceChanged
 from pipeline.intake.feedback import FORWARDS, RECEIPTS
 from pipeline.intake.files import FileSource
+from pipeline.intake.history import file_source, records_of
 from pipeline.intake.mapper import Mapper, validator_for
 from pipeline.intake.mapping import load_mapping
 from pipeline.journal.codec import encode
@@ -51,12 +52,12 @@ def spool_files(
     """
     settings = read_settings(plan)
     validator = validator_for(settings.store.currency, settings.events)
-    sources = [FileSource(path, load_mapping(mapping).source or path.name.split(".")[0]) for path, mapping in files]
+    specs = [load_mapping(mapping) for _, mapping in files]
+    sources = [file_source(path, spec) for (path, _), spec in zip(files, specs, strict=True)]
+    mappers = [Mapper(spec, one.source, validator) for one, spec in zip(sources, specs, strict=True)]
     inputs = [
-        Input(
-            source=one.source, partition=0, records=one.read(), mapper=Mapper(load_mapping(name), one.source, validator)
-        )
-        for one, (_, name) in zip(sources, files, strict=True)
+        Input(source=one.source, partition=0, records=records_of(one, mapper), mapper=mapper)
+        for one, mapper in zip(sources, mappers, strict=True)
     ]
     found = Spooled(out)
     writer = SpoolWriter(out, 1, from_file=True)

@@ -3,8 +3,10 @@
 import csv
 import gzip
 from collections import Counter
+from datetime import datetime
 from functools import cache
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
@@ -12,13 +14,14 @@ import pytest
 from models.dead_letter import DeadLetter
 from models.event import Event
 from models.ids import content_event_id
-from pipeline.intake.files import FileSource
+from pipeline.intake.history import file_source, records_of
 from pipeline.intake.mapper import Mapper, validator_for
 from pipeline.intake.mapping import load_mapping
 from pipeline.intake.record import SourceRecord
 
 DATA = Path(__file__).parents[2] / "../shared/data"
 CLICKS, INVOICES = DATA / "rees46-2019-10-01.csv.gz", DATA / "uci-online-retail.csv.gz"
+PURCHASES = DATA / "cdnow.txt.gz"
 CLICK = {
     "event_time": "2019-10-01 00:00:00 UTC", "event_type": "cart", "product_id": "5100816", "category_id": "1",
     "category_code": "", "brand": "xiaomi", "price": "29.51", "user_id": "550121407", "user_session": "s",
@@ -29,6 +32,7 @@ INVOICE = {
 }  # fmt: skip
 needs_clicks = pytest.mark.skipif(not CLICKS.exists(), reason=f"the real store data is not at {CLICKS}")
 needs_invoices = pytest.mark.skipif(not INVOICES.exists(), reason=f"the real store data is not at {INVOICES}")
+needs_purchases = pytest.mark.skipif(not PURCHASES.exists(), reason=f"the real store data is not at {PURCHASES}")
 
 
 def run(name: str, rows: list[dict[str, str]]) -> list[Event | DeadLetter]:
@@ -44,7 +48,7 @@ def mapped(path: Path, name: str) -> tuple[list[Event], list[DeadLetter]]:
     mapper = Mapper(load_mapping(name), name, validator_for("EUR"))
     events: list[Event] = []
     letters: list[DeadLetter] = []
-    for record in FileSource(path, name).read():
+    for record in records_of(file_source(path, mapper.spec), mapper):
         for one in mapper.feed(record):
             events.append(one) if isinstance(one, Event) else letters.append(one)
     for one in mapper.flush():
@@ -174,3 +178,39 @@ def test_every_line_of_an_invoice_is_in_its_order_with_quantity_and_price_to_the
         found_lines[one.data["order_id"]] += len(one.data["items"])
     assert found_lines == lines
     assert found_pence == pence
+
+
+def purchase(customer: str, day: str, dollars: str) -> dict[str, str]:
+    return {"customer_id": customer, "date": day, "number_of_cds": "1", "dollar_value": dollars}
+
+
+def test_what_one_customer_bought_on_one_day_is_one_order_in_dollars_at_midnight_in_new_york() -> None:
+    first, other = run("cdnow", [purchase("1", "19970112", "12.00")] * 2 + [purchase("1", "19970701", "0.99")])
+    assert isinstance(first, Event)
+    assert isinstance(other, Event)
+    assert (first.type, first.customer, first.occurred_at) == ("order_placed", "1", 853_045_200_000)
+    assert first.data["currency"] == "USD"
+    assert first.data["items"] == [{"product_id": "music", "price": 1200}] * 2
+    assert other.occurred_at == 867_729_600_000  # summer: four hours behind UTC
+    assert first.id != other.id
+
+
+@needs_purchases
+@pytest.mark.data
+def test_every_purchase_is_in_its_days_order_to_the_cent_and_the_orders_are_in_the_order_of_time() -> None:
+    events, letters = mapped(PURCHASES, "cdnow")
+    assert letters == []
+    cents: Counter[tuple[str, str]] = Counter()
+    lines: Counter[tuple[str, str]] = Counter()
+    with gzip.open(PURCHASES, "rt", newline="") as file:
+        for customer, day, _, dollars in (line.split() for line in list(file)[1:]):
+            cents[customer, day] += round(float(dollars) * 100)
+            lines[customer, day] += 1
+    zone = ZoneInfo("America/New_York")
+    days = [f"{datetime.fromtimestamp(one.at / 1000, zone):%Y%m%d}" for one in events]
+    found = {(one.customer, day): one.data["items"] for one, day in zip(events, days, strict=True)}
+    assert {key: sum(item["price"] for item in items) for key, items in found.items()} == dict(cents)
+    assert {key: len(items) for key, items in found.items()} == dict(lines)
+    assert days == sorted(days)
+    assert sum(lines.values()) == 69_659
+    assert len({one.id for one in events}) == len(events) == 67_591
