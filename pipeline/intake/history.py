@@ -13,7 +13,7 @@ from pipeline.intake.mapper import Mapper
 from pipeline.intake.native import Fault
 from pipeline.intake.record import SourceRecord
 
-# A file in another order is kept whole in memory: some 1 KB a record.
+# A file in another order is kept whole in memory: some 0.8 KB a record.
 SORTED_RECORDS_MAX = 1_000_000
 
 
