@@ -14,11 +14,26 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True):
     offset: int
 
 
+class Lookup(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a message asks of the catalogue: the sender finds it when it renders, the engine reads no catalogue.
+
+    `ask` is product, related, favourites, new_products or popular. `products` are those that it is about, `categories`
+    the customer's or those named, both best first; `without` what the customer has bought. At most `count` come back.
+    """
+
+    ask: str
+    products: list[str] = []
+    categories: list[str] = []
+    without: list[str] = []
+    count: int = 1
+
+
 class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="command"):
     """One message to send: a record on `delivery`, keyed by customer.
 
     `due_at` is when the step was due, `emitted_at` the `now` of the step that emitted it, `valid_until` the time
     after which the sender drops it; all UTC milliseconds of log time. `address` is the channel's own (mail, number).
+    `lookups` are the values of `with` that the sender finds in its catalogue.
     """
 
     id: str
@@ -41,6 +56,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     require: list[str] = []
     repeat_unknown: bool = False
     depth: int = 0
+    lookups: dict[str, Lookup] = {}
 
 
 class Cancel(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="cancel"):

@@ -11,7 +11,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One state (see STATES) of one command, at the sender's time `at` (UTC milliseconds; the mark under records).
 
     `delivery_offset` is the command's offset on `delivery`, `position` (topic `receipts`) its own place. A
-    `permanent` rejection says that the address will take nothing later either.
+    `permanent` rejection says that the address will take nothing later either. `catalogue_version` names the catalogue
+    that a message with goods was rendered from.
     """
 
     command: str
@@ -29,3 +30,4 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     template_version: str = ""
     depth: int = 0
     permanent: bool = False
+    catalogue_version: str = ""

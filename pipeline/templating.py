@@ -11,9 +11,7 @@ from ruamel.yaml import YAML
 from models.money import to_decimal
 
 # What every template sees beside its step's `with`.
-GIVEN = frozenset(
-    {"store", "language", "title", "preheader", "unsubscribe_url", "preferences_url", "catalogue"}
-)  # fmt: skip
+GIVEN = frozenset({"store", "language", "title", "preheader", "unsubscribe_url", "preferences_url"})
 OUTPUT_BYTES_MAX = 512 * 1024
 LOOP_MAX = 10_000
 SYMBOLS = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥"}

@@ -58,6 +58,7 @@ def parse_span(text: str, option: str) -> int:
 @click.option("--console-port", default=8420, help="The console's port on 127.0.0.1.")
 @click.option("--collector-port", type=int, help="Take customers' clicks and wishes on this port of 127.0.0.1.")
 @click.option("--set", "said", multiple=True, metavar="KEY=VALUE", help="A setting, over settings.yaml.")
+@click.option("--products", type=click.Path(path_type=Path), multiple=True, help="A file of the catalogue.")
 @click.option("--send", is_flag=True, help="Send through the store's relay instead of the outbox folder.")
 @click.option("--shop", is_flag=True, help="Run on a simulated shop.")
 def run(**said: Any) -> None:
@@ -80,5 +81,6 @@ def run(**said: Any) -> None:
         shop=said["shop"],
         console_port=None if said["no_console"] else said["console_port"],
         collector_port=said["collector_port"],
+        products=said["products"],
     )
     click.echo(session.run(stop))

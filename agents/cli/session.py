@@ -23,6 +23,7 @@ from pipeline.runtime.folder import Folder
 from pipeline.runtime.summary import summary
 from pipeline.scenario.compile import compile_plan, read_settings
 from pipeline.scenario.sources import PlanSources, read_sources
+from pipeline.sending.catalogue_files import FileGoods, in_folder
 from pipeline.sending.links import voucher_key
 from pipeline.sending.outcome import Provider
 
@@ -45,6 +46,7 @@ class Session:
     shop: bool
     console_port: int | None
     collector_port: int | None = None
+    products: tuple[Path, ...] = ()
 
     def run(self, stop: threading.Event) -> str:
         """Run until the end or the stop; return the sentence that says what became of what was due."""
@@ -69,6 +71,7 @@ class Session:
             advance_ms=self.advance_ms,
             stopping=stop.is_set,
             voucher_key=key,
+            goods=self._goods(),
         )
         with ExitStack() as stack:
             pipeline = EmbeddedPipeline.open(options)
@@ -79,6 +82,13 @@ class Session:
                 self._collector(stack, pipeline, plan)
             self._drive(pipeline, sources, stop)
             return summary(pipeline.folder, stopped=stop.is_set())
+
+    def _goods(self) -> FileGoods:
+        """Return the catalogue of the files that were named, else of the data folder's."""
+        missing = [path for path in self.products if not path.is_file()]
+        if missing:
+            raise UsageError(f"--products {missing[0]}: no such file")
+        return FileGoods(self.products or in_folder(self.data), lambda said: print(said, file=sys.stderr, flush=True))
 
     def _console(self, stack: ExitStack, folder: Folder) -> None:
         from agents.console.serve import serve_in_thread

@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from models.command import Cause, Command
+from models.command import Cause, Command, Lookup
 from models.customer import Enrolment, Sent, Waiting
 from models.ids import command_id
 from pipeline.engine.caps import Full, full, hold_place
@@ -98,24 +98,33 @@ def _when_capped(work: Work, enrolment: Enrolment, op: Send, over: Full) -> None
         _pass_over(work, enrolment, op, over.reason)
 
 
-def _data(work: Work, enrolment: Enrolment, op: Send, issuer: Issuer) -> tuple[dict[str, Any], list[str]]:
-    """Evaluate `with`; a value that is missing is left out and named."""
-    data, missing = {}, []
+def _data(
+    work: Work, enrolment: Enrolment, op: Send, issuer: Issuer
+) -> tuple[dict[str, Any], dict[str, Lookup], list[str]]:
+    """Evaluate `with`; a value that is missing is left out and named, what the catalogue has stands apart."""
+    data: dict[str, Any] = {}
+    lookups: dict[str, Lookup] = {}
+    missing = []
     env = work.env(enrolment)
     env.issue = issuer.issue
     for name, expression in op.data:
         try:
-            data[name] = expression.call(env)
+            value = expression.call(env)
         except Missing:
             missing.append(name)
-    return data, missing
+            continue
+        if isinstance(value, Lookup):
+            lookups[name] = value
+        else:
+            data[name] = value
+    return data, lookups, missing
 
 
 def _emit(work: Work, scenario: Scenario, enrolment: Enrolment, op: Send, channel: str) -> None:
     entry = enrolment.entry
     name = command_id(scenario.name, entry.event, op.name)
     issuer = Issuer(work.plan.settings.voucher_key, enrolment, work.id, op.name, name, work.now)
-    data, missing = _data(work, enrolment, op, issuer)
+    data, lookups, missing = _data(work, enrolment, op, issuer)
     command = Command(
         id=name,
         scenario=scenario.name,
@@ -137,6 +146,7 @@ def _emit(work: Work, scenario: Scenario, enrolment: Enrolment, op: Send, channe
         require=list(op.require),
         repeat_unknown=op.repeat_unknown,
         depth=entry.depth + 1,
+        lookups=lookups,
     )
     work.commands.append(command)
     work.vouchers += issuer.vouchers

@@ -49,6 +49,8 @@ from pipeline.runtime.partition import PartitionRuntime
 from pipeline.runtime.plans import PlanBook
 from pipeline.scenario.compile import read_settings
 from pipeline.scenario.sources import PlanSources
+from pipeline.sending.catalogue import Goods
+from pipeline.sending.catalogue_files import FileGoods, in_folder
 from pipeline.sending.links import links_of
 from pipeline.sending.outcome import Provider
 from pipeline.sending.render import Renderer
@@ -79,7 +81,8 @@ class EmbeddedOptions:
 
     `provider` is the mail's, `others` are those of the other channels.
     `inputs` are opened by the caller; `speed` None is as fast as it goes, else a factor. `stopping` is asked between
-    commits: once it says so the pipeline does nothing more, and is to be closed.
+    commits: once it says so the pipeline does nothing more, and is to be closed. `goods` is the store's catalogue, None
+    for the files of the data folder.
     """
 
     data: Path
@@ -92,6 +95,7 @@ class EmbeddedOptions:
     advance_ms: int = 0
     stopping: Callable[[], bool] = lambda: False
     voucher_key: bytes = b""
+    goods: Goods | None = None
 
 
 @dataclass
@@ -122,6 +126,7 @@ class EmbeddedPipeline:
         raw = folder.get("feedback")
         self.feedback = msgspec.json.decode(raw, type=Feedback) if raw else Feedback()
         self._renderers: dict[str, Renderer] = {}
+        self._goods = options.goods or FileGoods(in_folder(options.data))
         self._store = RocksState(folder.db)
         self._checkpoints = DailyCheckpoints(options.data, lambda: folder.db)
         self._ends = {name: folder.end(name) for name in STREAMS if name != RECEIPTS}
@@ -133,7 +138,7 @@ class EmbeddedPipeline:
         )
         providers = {"email": options.provider(options.data), **options.others(options.data)}
         stages = {
-            channel: SenderStage(channel, one, self._renderer, self.collected.table)
+            channel: SenderStage(channel, one, self._renderer, self.collected.table, self._goods)
             for channel, one in providers.items()
         }
         self._sender = EmbeddedSender(folder, stages, options.stopping)
@@ -176,7 +181,7 @@ class EmbeddedPipeline:
             sources = self._sources(name)
             if sources is None:
                 raise RunError(f"the plan {name} is not stored")
-            self._renderers[name] = Renderer(sources, self._links)
+            self._renderers[name] = Renderer(sources, self._links, self._goods)
         return self._renderers[name]
 
     def _activate(self) -> None:

@@ -106,12 +106,15 @@ class Reader:
             more["event"] = self.entry  # the event at hand is that which began the scenario that starts this one
         try:
             compiled = compile_expression(
-                text, scope_with(self.settings, self.roots, self.names, **more), condition=condition
+                text,
+                scope_with(self.settings, self.roots, self.names, **more),
+                condition=condition,
+                of_send=path[-2:-1] == ("with",),
             )
         except ExpressionError as error:
             self.fault(path, error.message, error.offset)
             return None
-        if "voucher" in compiled.reads and "with" not in path:
+        if "voucher" in compiled.reads and path[-2:-1] != ("with",):
             self.fault(path, "voucher() stands under `with` of a send: a message names it")
         self._note(compiled, event)
         return compiled

@@ -31,6 +31,7 @@ class Message:
 
     `reference`: what the provider is to hand back with all that it reports of the message, to `collector_url`; both
     are empty without a collector.
+    `catalogue`: the version of the catalogue that its goods were taken from, "" where it has none.
     `call_by`: after this time (ticks of `pipeline.sending.clock`) it must be checked anew before it is handed over.
     """
 
@@ -53,6 +54,7 @@ class Message:
     call_by: int | None = None
     reference: str = ""
     collector_url: str = ""
+    catalogue: str = ""
 
 
 class Provider(Protocol):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -13,6 +14,7 @@ from pipeline.mjml import is_part, to_html
 from pipeline.scenario.compile import read_settings
 from pipeline.scenario.sources import PlanSources
 from pipeline.scenario.templates import find_part
+from pipeline.sending.catalogue import Goods, NoGoods, is_about_goods
 from pipeline.sending.json_template import Fill, compile_json
 from pipeline.sending.links import Links
 from pipeline.sending.outcome import Message
@@ -28,11 +30,15 @@ class RenderError(Exception):
 
 
 class Renderer:
-    """Renders the commands of one plan; with `links`, and a collector in the settings, messages lead back to it."""
+    """Renders the commands of one plan; with `links`, and a collector in the settings, messages lead back to it.
 
-    def __init__(self, sources: PlanSources, links: Links | None = None):
+    What a message says of goods comes from the catalogue that `goods` has at that moment.
+    """
+
+    def __init__(self, sources: PlanSources, links: Links | None = None, goods: Goods | None = None):
         self.sources = sources
         self.links = links
+        self.goods = goods or NoGoods()
         self.settings: SettingsSpec = read_settings(sources)
         self._heads = {name: split_head(text) for name, text in sources.files.items() if not name.endswith(".yaml")}
         bodies = {name: body for name, (_, body) in self._heads.items()}
@@ -82,6 +88,12 @@ class Renderer:
 
     def render(self, command: Command, at: int) -> Message:
         """Return the message of a command; RenderError says which template failed and why."""
+        catalogue = self.goods.now()
+        filled = catalogue.fill(command, self.settings.store.currency)
+        message = self._of_channel(filled, at)
+        return replace(message, catalogue=catalogue.version) if is_about_goods(command) else message
+
+    def _of_channel(self, command: Command, at: int) -> Message:
         match command.channel:
             case "email":
                 return self._mail(command, at)

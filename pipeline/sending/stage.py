@@ -1,9 +1,9 @@
 """The sequence that carries out one command, without sockets or topics: both hosts drive it.
 
 For every command: expired? cancelled? suppressed? is the engine catching up (then marketing waits)? has it an address
-that is one? rendered? Then an intent is committed, the provider is called within CALL_WITHIN_MS of the check, and the
-outcome is committed. What a crash leaves between intent and outcome is unknown: sent again only where the provider
-takes the command id as a key or the step says so.
+that is one? are the goods there that it requires? rendered? Then an intent is committed, the provider is called within
+CALL_WITHIN_MS of the check, and the outcome is committed. What a crash leaves between intent and outcome is unknown:
+sent again only where the provider takes the command id as a key or the step says so.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,6 +13,7 @@ from models.command import Command
 from models.receipt import Receipt
 from pipeline.errors import ParcoursError
 from pipeline.sending.addresses import check_address
+from pipeline.sending.catalogue import Goods, NoGoods
 from pipeline.sending.mime import AddressError, MimeError
 from pipeline.sending.outcome import Message, Outcome, Provider
 from pipeline.sending.protocol import Suppressions
@@ -34,7 +35,8 @@ ENDS = {"accepted": "sent", "rejected": "rejected", "unknown": "unknown"}
 class Queued:
     """A command that waits for its end: its place on `delivery`, how often it was tried, and not before when (ms).
 
-    `unsure_since`: since then it may have gone out (UTC ms of the wall clock); 0 where it has not.
+    `unsure_since`: since then it may have gone out (UTC ms of the wall clock); 0 where it has not. `catalogue`: the
+    version that it was last rendered from.
     """
 
     command: Command
@@ -43,6 +45,7 @@ class Queued:
     not_before: int = 0
     held: bool = False
     unsure_since: int = 0
+    catalogue: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +66,13 @@ class SenderStage:
         provider: Provider,
         renderer_of: Callable[[str], Renderer],
         suppressions: Suppressions | None = None,
+        goods: Goods | None = None,
     ):
         self.channel = channel
         self.provider = provider
         self.renderer_of = renderer_of
         self.suppressions = suppressions
+        self.goods = goods or NoGoods()
 
     def receipt(
         self, queued: Queued, state: str, at: int, reason: str = "", provider_id: str = "", *, permanent: bool = False
@@ -90,6 +95,7 @@ class SenderStage:
             template_version=command.version,
             depth=command.depth,
             permanent=permanent,
+            catalogue_version=queued.catalogue,
         )
 
     def end_of(self, queued: Queued, now: int, cancels: Mapping[str, int]) -> Receipt | None:
@@ -121,9 +127,19 @@ class SenderStage:
         """Say whether a command waits because the engine is catching up: what the log holds may still cancel it."""
         return queued.command.purpose == "marketing" and behind_ms > HOLD_BEHIND_MS
 
+    def out_of_stock(self, queued: Queued, now: int) -> Receipt | None:
+        """Return the receipt of a command that may go, requires its goods in stock, and whose goods are gone."""
+        catalogue = self.goods.now()
+        if not catalogue.gone(queued.command):
+            return None
+        queued.catalogue = catalogue.version
+        return self.end(queued, "rejected", now, "out_of_stock")
+
     def prepare(self, queued: Queued, now: int, at: int) -> Ready:
         """Render a command that may go as of a time; RenderError says which template failed and why."""
-        return Ready(queued, self.renderer_of(queued.command.plan).render(queued.command, at), now)
+        message = self.renderer_of(queued.command.plan).render(queued.command, at)
+        queued.catalogue = message.catalogue
+        return Ready(queued, message, now)
 
     def check(self, queued: Queued, now: int, cancels: Mapping[str, int], behind_ms: int) -> Receipt | Ready | None:
         """Say what becomes of a command now: a final receipt, ready to be called, or None (it waits).
@@ -135,6 +151,9 @@ class SenderStage:
             return ended
         if self.holds(queued, behind_ms) or queued.not_before > now:
             return None
+        gone = self.out_of_stock(queued, now)
+        if gone is not None:
+            return gone
         try:
             return self.prepare(queued, now, now)
         except RenderError as error:

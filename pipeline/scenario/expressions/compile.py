@@ -11,7 +11,7 @@ from typing import Any
 from models.money import exponent
 from pipeline.engine.env import Counter, Env, Expr, Missing
 from pipeline.scenario.expressions import values
-from pipeline.scenario.expressions.parse import ExpressionError, Node, parse
+from pipeline.scenario.expressions.parse import ExpressionError, Node, parse, results_of
 from pipeline.scenario.expressions.timing import STILL, Motion, Timing
 from pipeline.scenario.expressions.types import (
     BOOL,
@@ -86,6 +86,7 @@ class Compiler:
     variables: dict[str, tuple[Type, list[Any]]] = field(default_factory=dict)
     timing: Timing = field(default_factory=Timing)
     counters: dict[str, Counter] = field(default_factory=dict)
+    goods: frozenset[int] = frozenset()  # where a call may stand that the sender's catalogue answers
 
     def compile(self, node: Node) -> Typed:
         """Compile a node of any kind."""
@@ -364,10 +365,13 @@ def nearest(name: str, known: Any, prefix: str = "") -> str:
     return f"; did you mean {prefix}{found[0]}?" if found else ""
 
 
-def compile_expression(text: str, scope: Scope, *, condition: bool = False) -> Expr:
-    """Compile a text; ExpressionError says what is wrong and where. A condition must be a bool."""
+def compile_expression(text: str, scope: Scope, *, condition: bool = False, of_send: bool = False) -> Expr:
+    """Compile a text; ExpressionError says what is wrong and where.
+
+    A condition must be a bool; a value under `with` of a send may ask the sender's catalogue.
+    """
     tree = parse(text)
-    compiler = Compiler(scope)
+    compiler = Compiler(scope, goods=frozenset(results_of(tree)) if of_send else frozenset())
     typed = compiler.compile(tree)
     if condition and typed.type.kind not in {"bool", "dyn"}:
         raise ExpressionError(f"a condition is needed here, this is a {typed.type}", 0)

@@ -12,6 +12,7 @@ from pipeline.scenario.expressions import values
 from pipeline.scenario.expressions.arguments import count as _count
 from pipeline.scenario.expressions.arguments import need
 from pipeline.scenario.expressions.compile import Compiler, Typed, nearest
+from pipeline.scenario.expressions.goods import CATALOGUE_FUNCTIONS
 from pipeline.scenario.expressions.parse import ExpressionError, Node
 from pipeline.scenario.expressions.state import STATE_FUNCTIONS, begin_of_day
 from pipeline.scenario.expressions.timing import Motion
@@ -270,4 +271,5 @@ FUNCTIONS: dict[str, Callable[[Compiler, Node], Typed]] = {
     "double": _convert(DOUBLE, float),
     "string": _convert(STRING, _text),
     **STATE_FUNCTIONS,
+    **CATALOGUE_FUNCTIONS,
 }

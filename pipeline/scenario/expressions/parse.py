@@ -1,6 +1,7 @@
 """Text to a tree of nodes, each with its place in the text."""
 
 import ast
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -126,3 +127,16 @@ def parse(text: str) -> Node:
         offset = max(getattr(error, "pos_in_stream", 0) or 0, 0)
         found = text[offset : offset + 12].split() or ["its end"]
         raise ExpressionError(f"the expression cannot be read at {found[0]!r}", offset) from None
+
+
+def results_of(node: Node) -> Iterator[int]:
+    """Yield where the calls stand whose value may be the whole expression's, with nothing computed of it."""
+    if node.kind == "call" and node.value == "default":
+        parts = node.parts
+    elif node.kind == "call":
+        yield node.offset
+        return
+    else:
+        parts = node.parts[1:] if node.kind == "ternary" else ()
+    for part in parts:
+        yield from results_of(part)
