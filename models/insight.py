@@ -1,10 +1,10 @@
 """What a store asks of its journey map, funnels and attribution, as a person writes it in `settings.yaml`."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
-from models.scenario import EventName, Name, Share, Span, Text, Written
+from models.scenario import EventName, Name, Share, Span, Text, Written, one_or_many
 
 Words = Annotated[str, Field(max_length=200)]
 
@@ -23,7 +23,7 @@ class TouchpointSpec(Written):
     name: Name
     stage: Words = ""
     note: Words = ""
-    on: tuple[EventName, ...]
+    on: tuple[EventName, ...] = Field(json_schema_extra=one_or_many)
     where: Text | None = None
     objective: Words = ""
     kpi: KpiSpec | None = None
@@ -38,7 +38,7 @@ class FunnelStepSpec(Written):
     """One step of a funnel."""
 
     name: Name
-    on: tuple[EventName, ...]
+    on: tuple[EventName, ...] = Field(json_schema_extra=one_or_many)
     where: Text | None = None
 
     @field_validator("on", mode="before")
@@ -47,11 +47,17 @@ class FunnelStepSpec(Written):
         return (value,) if isinstance(value, str) else value
 
 
+def _bare_or_spelled_out(schema: dict[str, Any]) -> None:
+    schema["items"] = {"anyOf": [{"type": "string"}, schema["items"]]}
+
+
 class FunnelSpec(Written):
     """Steps that a customer should take in this order, `within` a time from the first. A bare event type is a step."""
 
     name: Name
-    steps: Annotated[tuple[FunnelStepSpec, ...], Field(min_length=2, max_length=12)]
+    steps: Annotated[
+        tuple[FunnelStepSpec, ...], Field(min_length=2, max_length=12, json_schema_extra=_bare_or_spelled_out)
+    ]
     within: Span = "1d"
 
     @field_validator("steps", mode="before")

@@ -18,6 +18,14 @@ Channel = Literal["email", "sms", "push", "web", "webhook"]
 Purpose = Literal["marketing", "transactional", "internal"]
 
 
+def one_or_many(schema: dict[str, Any]) -> None:
+    """Say in a field's JSON Schema what its validator takes: a list, or one alone."""
+    schema["anyOf"] = [schema["items"], {"type": "array", "items": schema.pop("items")}]
+    for name in ("type", "minItems"):
+        if name in schema:
+            schema["anyOf"][1][name] = schema.pop(name)
+
+
 class Written(BaseModel):
     """What a person wrote: an unknown field is an error."""
 
@@ -180,7 +188,7 @@ class UntilSpec(Written):
     """A moment of the customer's local time: of the week, of a day, or the best hour."""
 
     time: TimeOfDay | None = None
-    weekday: list[Weekday] = []
+    weekday: list[Weekday] = Field(default=[], json_schema_extra=one_or_many)
     day: Text | None = None
     offset: Offset | None = None
     best_hour: BestHourSpec | None = None
@@ -351,10 +359,10 @@ class ScenarioSpec(Written):
     objective: Text | None = None
     purpose: Purpose
     priority: Annotated[int, Field(ge=0, le=100)] = 50
-    enter: list[EnterSpec] = Field(min_length=1)
+    enter: list[EnterSpec] = Field(min_length=1, json_schema_extra=one_or_many)
     limit: LimitSpec | None = None
     holdout: Share | None = None
-    exit: list[ExitSpec] = []
+    exit: list[ExitSpec] = Field(default=[], json_schema_extra=one_or_many)
     goal: GoalSpec | None = None
     on_change: Literal["pin", "migrate", "drain"] = "pin"
     steps: list[Step] = Field(min_length=1)

@@ -55,7 +55,7 @@ class HoldoutSpec(Written):
     """The share of customers who get no marketing, to compare with."""
 
     share: Share = "0%"
-    salt: str = ""
+    salt: str = Field(default="", json_schema_extra={"type": ["string", "integer"]})
 
     @field_validator("salt", mode="before")
     @classmethod

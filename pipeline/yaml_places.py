@@ -89,7 +89,10 @@ def _plain(node: Any) -> Any:
         return {str(key): _plain(value) for key, value in node.items()}
     if isinstance(node, CommentedSeq):
         return [_plain(value) for value in node]
-    return str(node) if isinstance(node, str) else node
+    if isinstance(node, bool):
+        return bool(node)
+    # Numbers and texts remember how they were written; outside they are what they are.
+    return next((kind(node) for kind in (str, int, float) if isinstance(node, kind)), node)
 
 
 def problems_of(error: ValidationError, places: Places, known: Sequence[str] = ()) -> list[Problem]:

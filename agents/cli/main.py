@@ -7,9 +7,13 @@ import click
 from pipeline.errors import ParcoursError
 
 COMMANDS = {
+    "init": "agents.cli.starting:init",
+    "new": "agents.cli.starting:new",
     "run": "agents.cli.run:run",
     "check": "agents.cli.plans:check",
     "test": "agents.cli.plans:test",
+    "graph": "agents.cli.drawing:graph",
+    "schema": "agents.cli.drawing:schema",
     "commands": "agents.cli.read:commands",
     "decisions": "agents.cli.read:decisions",
     "receipts": "agents.cli.read:receipts",

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import click
 
-from agents.cli.run import SHIPPED
+from agents.cli.folder import plan_folder
 
 
 @click.command()
-@click.argument("directory", type=click.Path(path_type=Path), default=SHIPPED)
+@click.argument("directory", type=click.Path(path_type=Path), default=plan_folder)
 def check(directory: Path) -> None:
     """Check settings, scenarios and templates; every fault with file:line:column."""
     from pipeline.scenario.compile import compile_plan
@@ -26,7 +26,7 @@ def check(directory: Path) -> None:
 
 
 @click.command()
-@click.argument("directory", type=click.Path(path_type=Path), default=SHIPPED)
+@click.argument("directory", type=click.Path(path_type=Path), default=plan_folder)
 @click.option("--scenario", help="Only this scenario's tests.")
 @click.option("--verbose", is_flag=True, help="Print every decision of every test.")
 @click.pass_context

@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
+from agents.cli.folder import plan_folder
 from pipeline.durations import parse_duration
 from pipeline.errors import UsageError
 
 IDLE_S = 0.05
-SHIPPED = Path(__file__).parents[2] / "scenarios"
 
 
 def parse_speed(text: str) -> float | None:
@@ -50,7 +50,9 @@ def parse_span(text: str, option: str) -> int:
 @click.option("--data", type=click.Path(path_type=Path), default=Path(".parcours"), help="The data folder.")
 @click.option("--input", "files", type=click.Path(path_type=Path), multiple=True, help="A file of history.")
 @click.option("--mapping", "mappings", multiple=True, help="How the input before it is read.")
-@click.option("--plan", type=click.Path(path_type=Path), default=SHIPPED, help="The folder of settings and scenarios.")
+@click.option(
+    "--plan", type=click.Path(path_type=Path), default=plan_folder, help="The folder of settings and scenarios."
+)
 @click.option("--speed", default="max", help="max, live, or 60x: how fast log time runs.")
 @click.option("--until-end", is_flag=True, help="End when the inputs are read and every due timer has fired.")
 @click.option("--advance", default="0s", help="How far past the last event the watermark moves at the end.")
