@@ -38,6 +38,7 @@ RECEIPTS = Counter("parcours_receipts", "Receipts by state", ["channel", "state"
 HELD = Gauge(
     "parcours_commands_held", "Marketing commands held while the engine catches up", ["channel"], registry=REGISTRY
 )
+CATALOGUE_LEFT_OUT = Counter("parcours_catalogue_left_out", "Records of the catalogue left out", registry=REGISTRY)
 
 HEARD = Counter("parcours_collector_heard", "What customers and providers said", ["type", "machine"], registry=REGISTRY)
 REFUSED = Counter("parcours_collector_refused", "Requests that changed nothing", ["route", "why"], registry=REGISTRY)

@@ -48,3 +48,10 @@ class Ranking(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 def list_key(kind: str, of: str) -> str:
     """Return the key of a list on the topic; no product's id begins so."""
     return f"list/{kind}/{of}"
+
+
+def list_named(key: str) -> tuple[str, str]:
+    """Return the kind of list that a key names and what it is of; no kind for a product's key."""
+    start, _, rest = key.partition("/")
+    kind, sign, of = rest.partition("/")
+    return (kind, of) if start == "list" and sign else ("", "")

@@ -61,6 +61,11 @@ class Topics:
         return self.name("vouchers")
 
     @property
+    def products(self) -> str:
+        """The store's catalogue, compacted: its products, and lists of products."""
+        return self.name("products")
+
+    @property
     def plans(self) -> str:
         """Plan sources by hash, compacted."""
         return self.name("plans")

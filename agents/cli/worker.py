@@ -140,12 +140,19 @@ def journeys(**said: Any) -> None:
     "--instance", help="This sender's slot: stays the same at restart, so that it takes its partitions back at once."
 )
 @click.option("--outbox", type=click.Path(path_type=Path), help="Write files here instead.")
+@click.option(
+    "--products",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    multiple=True,
+    help="A file of the catalogue, instead of the topic `products`.",
+)
 def sender(**said: Any) -> None:
     """Carry out the commands of one channel by the provider that the live plan's settings name."""
     from agents.senders.build import configured
     from agents.senders.email_smtp import Smtp
     from agents.senders.outbox import Outbox
     from agents.senders.worker import run
+    from pipeline.sending.catalogue_files import FileGoods
     from pipeline.sending.outcome import Provider
 
     ready = Readiness()
@@ -167,6 +174,7 @@ def sender(**said: Any) -> None:
             provider=await provider(),
             stop=stop,
             announce=ready.announce,
+            goods=FileGoods(said["products"], lambda text: click.echo(text, err=True)) if said["products"] else None,
         )
 
     _run(said, work, ready)

@@ -51,6 +51,7 @@ def wanted(topics: Topics, partitions: int, journal_days: int = 30) -> list[Want
         Wanted(topics.sender_progress, partitions, {**compacted, "segment.bytes": str(8 * 1024 * 1024)}),
         Wanted(topics.dead_letters, 1, kept),
         Wanted(topics.plans, 1, compacted),
+        Wanted(topics.products, 1, compacted),
     ]
 
 

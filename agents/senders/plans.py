@@ -5,6 +5,7 @@ import asyncio
 from agents.kafka.control import read_plans
 from models.topics import Topics
 from pipeline.scenario.sources import PlanSources
+from pipeline.sending.catalogue import Goods
 from pipeline.sending.render import Renderer, RenderError
 
 HASH_LENGTH = 32  # other keys of the topic are pointers
@@ -13,8 +14,9 @@ HASH_LENGTH = 32  # other keys of the topic are pointers
 class PlanShelf:
     """Renderers by plan hash. Plans are acknowledged before they are activated: a command's plan is always there."""
 
-    def __init__(self, bootstrap: str, topics: Topics):
+    def __init__(self, bootstrap: str, topics: Topics, goods: Goods | None = None):
         self._bootstrap = bootstrap
+        self._goods = goods
         self._topics = topics
         self._sources: dict[str, PlanSources] = {}
         self._renderers: dict[str, Renderer] = {}
@@ -35,5 +37,5 @@ class PlanShelf:
         if name not in self._sources:
             raise RenderError(f"the plan {name} is not in {self._topics.plans}: `parcours apply` its files again")
         if name not in self._renderers:
-            self._renderers[name] = Renderer(self._sources[name])
+            self._renderers[name] = Renderer(self._sources[name], goods=self._goods)
         return self._renderers[name]

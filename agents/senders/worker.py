@@ -7,8 +7,9 @@ Anything but a clean commit: the producer is dropped, the memory discarded, and 
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -18,6 +19,7 @@ from agents import metrics
 from agents.kafka import clients
 from agents.kafka.tables import partition_count
 from agents.senders.delivery import KafkaDeliveryLog
+from agents.senders.goods import TopicGoods
 from agents.senders.plans import PlanShelf
 from agents.senders.switches import SwitchBoard
 from models.receipt import Receipt
@@ -25,6 +27,7 @@ from models.topics import Topics
 from pipeline.errors import ParcoursError, UsageError
 from pipeline.sending.breaker import Breaker
 from pipeline.sending.bucket import Bucket
+from pipeline.sending.catalogue import Goods
 from pipeline.sending.clock import SystemClock
 from pipeline.sending.lane import SenderLane
 from pipeline.sending.outcome import Provider
@@ -44,7 +47,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class SenderOptions:
-    """One sender process. `instance` names it for the group (static membership): a restart comes back as the same."""
+    """One sender process. `instance` names it for the group (static membership): a restart comes back as the same.
+
+    `goods` is the catalogue, None for that of the topic `products`.
+    """
 
     bootstrap: str
     provider: Provider
@@ -53,6 +59,7 @@ class SenderOptions:
     instance: str | None = None
     suppressions: Suppressions | None = None
     switches: Switches | None = None
+    goods: Goods | None = None
 
 
 class _CountedLog(KafkaDeliveryLog):
@@ -69,8 +76,11 @@ class SenderWorker:
 
     def __init__(self, options: SenderOptions):
         self.options = options
-        self._shelf = PlanShelf(options.bootstrap, options.topics)
-        self._stage = SenderStage(options.channel, options.provider, self._shelf.renderer, options.suppressions)
+        self._board = SwitchBoard(options.bootstrap, options.topics)
+        self._topic_goods = TopicGoods(options.bootstrap, options.topics)
+        goods = options.goods or self._topic_goods
+        self._shelf = PlanShelf(options.bootstrap, options.topics, goods)
+        self._stage = SenderStage(options.channel, options.provider, self._shelf.renderer, options.suppressions, goods)
         self._breaker = Breaker()
         self._bucket = Bucket(options.provider.rate)
         self._slots = asyncio.Semaphore(options.provider.at_once)
@@ -79,8 +89,7 @@ class SenderWorker:
         self._held: dict[int, int] = {}
         self._open: set[int] = set()
         self._stopping = False
-        self._board = SwitchBoard(options.bootstrap, options.topics)
-        self._following: asyncio.Task[None] | None = None
+        self._following: list[asyncio.Task[None]] = []
 
     @property
     def ready(self) -> bool:
@@ -91,12 +100,10 @@ class SenderWorker:
         """Work until `stop` is set; calls under way are finished and their outcomes committed."""
         options = self.options
         await self._check_topics()
-        known = asyncio.Event()
-        self._following = asyncio.create_task(self._board.follow(known), name="switches")
-        # Nothing goes out before it is known what an operator paused.
-        waited = asyncio.create_task(known.wait())
-        await asyncio.wait({waited, self._following}, return_when=asyncio.FIRST_COMPLETED)
-        waited.cancel()
+        # Nothing goes out before it is known what an operator paused, and what is in stock.
+        await self._follow("switches", self._board.follow)
+        if options.goods is None:
+            await self._follow("catalogue", self._topic_goods.follow)
         members: AIOKafkaConsumer = clients.consumer(
             options.bootstrap,
             group=f"{options.topics.prefix}sender-{options.channel}",
@@ -119,10 +126,20 @@ class SenderWorker:
         finally:
             self._stopping = True
             await self._finish()
-            self._following.cancel()
-            await asyncio.gather(self._following, return_exceptions=True)
+            for task in self._following:
+                task.cancel()
+            await asyncio.gather(*self._following, return_exceptions=True)
             await members.stop()
             await options.provider.close()
+
+    async def _follow(self, name: str, follow: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
+        """Start to follow a topic, and wait until what stands there is known."""
+        known = asyncio.Event()
+        task = asyncio.create_task(follow(known), name=name)
+        self._following.append(task)
+        waited = asyncio.create_task(known.wait())
+        await asyncio.wait({waited, task}, return_when=asyncio.FIRST_COMPLETED)
+        waited.cancel()
 
     async def _check_topics(self) -> None:
         """A receipt lies where its command does: the three topics have one partition count."""
@@ -145,8 +162,9 @@ class SenderWorker:
 
     def _raise_what_broke(self) -> None:
         """A fault of our own ends the process: its supervisor starts a fresh one."""
-        if self._following is not None and self._following.done():
-            self._following.result()
+        for following in self._following:
+            if following.done():
+                following.result()
         for partition, task in list(self._tasks.items()):
             if task.done():
                 del self._tasks[partition]
@@ -235,8 +253,9 @@ async def run(
     stop: asyncio.Event,
     instance: str | None = None,
     announce: Callable[[Callable[[], bool]], None] = lambda _: None,
+    goods: Goods | None = None,
 ) -> None:
     """Share the partitions of `delivery` with other senders until stopped; `announce` gets the readiness test."""
-    worker = SenderWorker(SenderOptions(bootstrap, provider, channel, topics, instance))
+    worker = SenderWorker(SenderOptions(bootstrap, provider, channel, topics, instance, goods=goods))
     announce(lambda: worker.ready)
     await worker.run(stop)

@@ -218,3 +218,13 @@ def test_what_a_customer_wrote_is_no_template() -> None:
 def test_a_missing_template_is_named() -> None:
     with pytest.raises(RenderError, match="cart/nowhere is missing in en"):
         Renderer(PLAN).render(command(template="cart/nowhere"), T0)
+
+
+def test_the_cross_sell_shows_what_goes_with_the_cart_where_the_catalogue_knows_it() -> None:
+    offers = [{"product_id": "p9", "name": "Lamp", "price": 4_000}]
+    for language in ("en", "fr"):
+        message = rendered("abandoned-cart/cross_sell", language, {"items": ITEMS, "offers": offers})
+        assert "Lamp" in message.text and "p2" not in message.text
+        assert "Lamp" in message.html and "p2" not in message.html
+        plain = rendered("abandoned-cart/cross_sell", language, {"items": ITEMS, "offers": []})
+        assert "p2" in plain.text and "p2" in plain.html
