@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.deployment import Deployment
+from benchmarks.events import by_type
 from benchmarks.machine import describe
 from benchmarks.pipeline import backlog, open_loop
 from benchmarks.restart import fill, restarts
 from benchmarks.stages import ingest_us, journeys_us
 
-PARTS = ("stages", "backlog", "latency", "sustained", "restart")
+PARTS = ("stages", "engine", "backlog", "latency", "sustained", "restart")
 
 
 @contextmanager
@@ -68,6 +69,7 @@ def main() -> None:
     said = words.parse_args()
     parts: dict[str, Callable[[], dict[str, float]]] = {
         "stages": lambda: stages(said.events, said.customers),
+        "engine": by_type,
         "backlog": lambda: worked_off(said.events, said.customers),
         "latency": lambda: loop(5_000, said.seconds, said.customers),
         "sustained": lambda: {k: v for rate in said.rates for k, v in loop(rate, said.seconds, said.customers).items()},

@@ -2,13 +2,33 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-from models.customer import Customer, Enrolment
+from models.customer import Cold, Enrolment, Profile, Tracked
 
 
 class Missing(Exception):
     """An expression named a value that is not there, or divided by zero: the condition does not hold."""
+
+
+class State(Protocol):
+    """What an expression reads of a customer: a stored one, or one that is being worked on, as they stand now."""
+
+    @property
+    def profile(self) -> Profile:
+        """Recency, frequency, money."""
+
+    @property
+    def cold(self) -> Cold:
+        """Attributes, consents, cart, interests."""
+
+    @property
+    def tracked(self) -> Tracked:
+        """Segments, levels, scores, counts."""
+
+    @property
+    def enrolments(self) -> tuple[Enrolment, ...]:
+        """What they are inside."""
 
 
 @dataclass(slots=True)
@@ -20,7 +40,7 @@ class Env:
     plan's `Settings`, for currency, zone and consent.
     """
 
-    customer: Customer
+    customer: State
     now: int
     settings: Any
     event: Mapping[str, Any] | None = None
@@ -38,7 +58,9 @@ class Expr:
     "profile.orders", "event.total", "entry.order_id", "customer.first_name", "now"), so that the engine knows when
     to look again and which fields to keep. `source` is the text, for decisions and errors. `changes(env)` says when
     (UTC ms, NEVER for none) time alone may next change the value; None where it cannot. `untimed` says why that is not
-    known of a part of it. `counters` are the counts in a window that it reads.
+    known of a part of it. `counters` are the counts in a window that it reads. `limits` names the reads that it only
+    compares with constants, as scores ("score.lead": points), counts ("count.KEY") or ages ("profile.last_seen": ms):
+    as long as a value stays between two of them, nothing of the expression turns.
     """
 
     source: str
@@ -47,6 +69,7 @@ class Expr:
     changes: Callable[[Env], int] | None = None
     untimed: str = ""
     counters: tuple["Counter", ...] = ()
+    limits: Mapping[str, tuple[int, ...]] = field(default_factory=dict, compare=False)
 
     def holds(self, env: Env) -> bool:
         """Say whether the condition holds; a missing value makes it not hold."""

@@ -9,9 +9,9 @@ from calendar import monthrange
 from collections.abc import Iterator
 from datetime import date, timedelta
 
-from models.customer import NEVER, Customer
+from models.customer import NEVER
 from pipeline.engine.calendar import Moment
-from pipeline.engine.env import Env, Missing
+from pipeline.engine.env import Env, Missing, State
 from pipeline.engine.local_time import day_of, local, moment_of, moved_day, zone_of
 from pipeline.engine.plan import Settings
 
@@ -49,7 +49,7 @@ def _days(moment: Moment, base: date | None, around: date) -> Iterator[date]:
             yield from (around + number * DAY for number in (-1, 0, 1, 2))
 
 
-def next_after(moment: Moment, customer: Customer, settings: Settings, after: int) -> int:
+def next_after(moment: Moment, customer: State, settings: Settings, after: int) -> int:
     """Return the first time (UTC ms) later than `after` at which a moment comes for a customer, NEVER for none."""
     zone = zone_of(customer.cold, settings)
     base: date | None = None

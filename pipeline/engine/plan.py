@@ -10,7 +10,8 @@ from decimal import Decimal
 
 from pipeline.engine.calendar import Moment
 from pipeline.engine.env import Counter, Expr
-from pipeline.engine.rules import Definitions, Rules, Threshold, Used, make_rules
+from pipeline.engine.rules import Definitions, Rules, Threshold
+from pipeline.engine.using import Used, make_rules
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS

@@ -43,7 +43,7 @@ def _dates(work: Work, at: int) -> None:
     for scenario, enter in work.plan.moments:
         moment = enter.moment
         assert moment is not None
-        if moments.next_after(moment, work.customer(), work.plan.settings, at - 1) == at:
+        if moments.next_after(moment, work, work.plan.settings, at - 1) == at:
             entering.consider_one(work, scenario, enter, _date_of(work, scenario, enter, at))
             run_ready(work)
 

@@ -5,14 +5,14 @@ stays, and from one to the next it is multiplied by 2^(-1/64), out of an integer
 score is low by less than a tenth of a point. A score never falls below 0.
 """
 
+from bisect import bisect_left
 from math import isqrt
 
 from msgspec.structs import replace
 
 from models.customer import NEVER, Tracked
-from pipeline.engine.rules import ScoreRule
+from pipeline.engine.rules import STEPS, ScoreRule
 
-STEPS = 64
 POINT = 1_000
 SCALE_BITS = 62
 # A million points: more than any shop's rules give; keeps a score in 64 bits.
@@ -39,6 +39,8 @@ def _table() -> tuple[int, ...]:
 
 
 TABLE = _table()
+# The same, negated: in the order that `bisect` wants.
+FALLING = tuple(-factor for factor in TABLE)
 
 
 def decayed(value: int, steps: int) -> int:
@@ -49,29 +51,42 @@ def decayed(value: int, steps: int) -> int:
     return value * TABLE[rest] >> (SCALE_BITS + halves)
 
 
-def _step_ms(rule: ScoreRule) -> int:
-    return max(1, (rule.half_life_ms or 0) // STEPS)
-
-
 def value_at(tracked: Tracked, rule: ScoreRule, now: int) -> int:
     """Return a score in 1/1000 points at a time (UTC ms)."""
     kept = tracked.scores.get(rule.name)
     if kept is None:
         return 0
+    value, since = kept
     if rule.half_life_ms is None:
-        return kept[0]
-    step_ms = _step_ms(rule)
-    return decayed(kept[0], now // step_ms - kept[1] // step_ms)
+        return value
+    step_ms = rule.step_ms
+    steps = now // step_ms - since // step_ms
+    return value if steps <= 0 else decayed(value, steps)
+
+
+def _decayed_to(rule: ScoreRule, points: int, at: int, now: int) -> int:
+    """Return points (1/1000) of a time `at` as they are worth at `now`; negative ones come nearer to nothing too."""
+    late = now // rule.step_ms - at // rule.step_ms
+    return decayed(points, late) if points >= 0 else -decayed(-points, late)
 
 
 def added(tracked: Tracked, rule: ScoreRule, points: int, at: int, now: int) -> Tracked:
     """Return the state with points (1/1000) of a time `at` added, decayed to `now`, which is not before it."""
-    if rule.half_life_ms is not None:
-        step_ms = _step_ms(rule)
-        late = now // step_ms - at // step_ms
-        points = decayed(points, late) if points >= 0 else -decayed(-points, late)
-    value = min(max(value_at(tracked, rule, now) + points, 0), VALUE_MAX)
-    return replace(tracked, scores={**tracked.scores, rule.name: (value, now)})
+    return replace(tracked, scores={**tracked.scores, rule.name: _with(tracked, rule, points, at, now)})
+
+
+def counted(tracked: Tracked, rules: tuple[ScoreRule, ...], kind: str, at: int, now: int) -> Tracked:
+    """Return the state with the points that each rule gives for an event of a type and a time `at`."""
+    found = tracked.scores.copy()
+    for rule in rules:
+        found[rule.name] = _with(tracked, rule, rule.points[kind], at, now)
+    return replace(tracked, scores=found)
+
+
+def _with(tracked: Tracked, rule: ScoreRule, points: int, at: int, now: int) -> tuple[int, int]:
+    if at != now and rule.half_life_ms is not None:
+        points = _decayed_to(rule, points, at, now)
+    return min(max(value_at(tracked, rule, now) + points, 0), VALUE_MAX), now
 
 
 def falls_at(tracked: Tracked, rule: ScoreRule, points: int, now: int) -> int:
@@ -81,16 +96,15 @@ def falls_at(tracked: Tracked, rule: ScoreRule, points: int, now: int) -> int:
     limit = (points + 1) * POINT if value // POINT > points else points * POINT
     if rule.half_life_ms is None or value < limit or limit <= 0:
         return NEVER
-    step_ms = _step_ms(rule)
     kept, since = tracked.scores[rule.name]
-    low, high = now // step_ms - since // step_ms, 1
-    while decayed(kept, low + high) >= limit:
-        high *= 2
-    below = low + high
-    while below - low > 1:
-        middle = (low + below) // 2
-        if decayed(kept, middle) >= limit:
-            low = middle
-        else:
-            below = middle
-    return (since // step_ms + below) * step_ms
+    return (since // rule.step_ms + steps_below(kept, limit)) * rule.step_ms
+
+
+def steps_below(value: int, limit: int) -> int:
+    """Return after how many steps a value, which is not below a limit over 0, is below it."""
+    # The last half-life that it begins at the limit or above.
+    halves = (value // limit).bit_length() - 1
+    # Within it: value * TABLE[rest] >> bits < limit, where the table falls.
+    wanted = -(-(limit << (SCALE_BITS + halves)) // value)
+    rest = bisect_left(FALLING, 1 - wanted)
+    return halves * STEPS + rest

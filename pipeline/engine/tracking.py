@@ -1,7 +1,8 @@
 """Segments, levels, scores and counts of one customer, kept up to date as events and time pass.
 
 An event moves the scores and counts that name its type, then the segments and levels that read anything it may have
-changed (`Rules.by_event`), in the order in which they read each other. Time moves them too: every condition says when
+changed (`Rules.moved`), in the order in which they read each other; those that it surely did not turn are left alone
+(`margins`). Time moves them too: every condition says when
 it may next change, the least of these is `Tracked.due`, and at that time the conditions on time are looked at again.
 `due` is never late; it may be early, for an event that moves a change on (a visit, of somebody active for 60 days from
 then) leaves it standing: such a look finds nothing changed, does nothing, and sets it right. Nothing polls.
@@ -16,7 +17,7 @@ from msgspec.structs import replace
 
 from models.customer import NEVER, Tracked
 from models.event import Event
-from pipeline.engine import counts, moments, pages, scores
+from pipeline.engine import counts, margins, moments, pages, scores
 from pipeline.engine.env import Env
 from pipeline.engine.happenings import cause_of_clock, cause_of_step, derived
 from pipeline.engine.rules import Level, Rule, Segment, Threshold
@@ -25,22 +26,19 @@ from pipeline.engine.work import Happening, Work
 PERSON = frozenset({"customer_signed_up", "customer_updated"})
 
 
-def after_event(work: Work, event: Event, happened: Iterable[Happening]) -> list[Happening]:
+def after_event(work: Work, event: Event, happened: list[Happening]) -> list[Happening]:
     """Take in an event and what was derived from it; return the changes of segments, levels and scores."""
-    rules = work.plan.rules
-    tables = (rules.scores_by_event, rules.counters_by_event)
+    rules, was = work.plan.rules, work.tracked
     for one in happened:
-        if any(one.type in table for table in tables):
+        if one.type in rules.scores_by_event or one.type in rules.counters_by_event:
             _count(work, one)
     if rules.pages:
         work.cold = pages.update(work.cold, event)
-    if work.tracked.due is None:
+    if was.due is None:
         return _first_look(work, event)
-    moved = rules.by_event.get(event.type, rules.any_event)
-    for one in happened:
-        if one.type != event.type:
-            moved = tuple(dict.fromkeys((*moved, *rules.by_event.get(one.type, ()))))
-    found = _look(work, moved, event, event.at) if moved else []
+    moved = rules.with_cart[event.type] if len(happened) > 1 else rules.moved.get(event.type, rules.by_any)
+    looked_at = moved.rules if moved.rules and margins.turned(work, was, moved) else moved.always
+    found = _look(work, looked_at, event, event.at) if looked_at else []
     if work.plan.moments and event.type in PERSON:
         _hasten(work, _moments_due(work, work.now))
     return found
@@ -59,8 +57,9 @@ def _count(work: Work, one: Happening) -> None:
         # Privacy proxies open and click by themselves: not believed.
         return
     rules = work.plan.rules
-    for score in rules.scores_by_event.get(one.type, ()):
-        work.tracked = scores.added(work.tracked, score, score.points[one.type], one.at, work.now)
+    scored = rules.scores_by_event.get(one.type)
+    if scored is not None:
+        work.tracked = scores.counted(work.tracked, scored, one.type, one.at, work.now)
     for counter in rules.counters_by_event.get(one.type, ()):
         if counter.where is not None and not counter.where.holds(
             Env(work.before, work.now, work.plan.settings, one.view)
@@ -132,14 +131,15 @@ def wake(work: Work) -> list[Happening]:
 def _look(work: Work, rules: Iterable[Rule], cause: Event, at: int) -> list[Happening]:
     """Evaluate rules in their order; return what changed, in that order."""
     found: list[Happening] = []
-    due = NEVER
+    due, env = NEVER, work.env()
     for rule in rules:
-        env = work.env()
         if isinstance(rule, Level):
-            found += _look_at_level(work, rule, env, cause, at)
+            new, first = _place_on(rule, env)
+            found += _stand_at(work, rule, new, cause, at)
         else:
             found += _look_at_segment(work, rule, env, cause, at)
-        due = min(due, _changes(work, rule, env))
+            first = _changes(work, rule, env)
+        due = min(due, first)
     _hasten(work, due)
     return found
 
@@ -172,9 +172,19 @@ def reached(work: Work, rule: Rule) -> dict[str, object]:
     return {"score": rule.score, "at_least": rule.at_least, "value": value // scores.POINT}
 
 
-def _look_at_level(work: Work, rule: Level, env: Env, cause: Event, at: int) -> Iterable[Happening]:
-    names = [name for name, _ in rule.arms]
-    new = next((name for name, when in rule.arms if when.holds(env)), "")
+def _place_on(rule: Level, env: Env) -> tuple[str, int]:
+    """Return the step of a level that holds ("": none), and when time alone may next change that (UTC ms)."""
+    first = NEVER
+    for name, when in rule.arms:
+        if when.changes is not None:
+            first = min(first, when.changes(env))
+        if when.holds(env):
+            # Those below it decide nothing as long as this one holds.
+            return name, first
+    return "", first
+
+
+def _stand_at(work: Work, rule: Level, new: str, cause: Event, at: int) -> Iterable[Happening]:
     old = work.tracked.levels.get(rule.name)
     if new == old:
         return ()
@@ -182,7 +192,7 @@ def _look_at_level(work: Work, rule: Level, env: Env, cause: Event, at: int) -> 
     if old is None:
         return ()
     # Out of the scale is below it; a step that an edit took away was nowhere.
-    rank = {name: index for index, name in enumerate([*names, ""])}
+    rank = {name: index for index, name in enumerate([*(name for name, _ in rule.arms), ""])}
     if old not in rank:
         return ()
     kind = "level_fell" if rank[new] > rank[old] else "level_rose"
@@ -198,14 +208,7 @@ def _changes(work: Work, rule: Rule, env: Env) -> int:
             score = work.plan.settings.definitions.scores[rule.score]
             return scores.falls_at(work.tracked, score, rule.at_least - 1, work.now)
         case Level():
-            first = NEVER
-            for _, when in rule.arms:
-                if when.changes is not None:
-                    first = min(first, when.changes(env))
-                if when.holds(env):
-                    # Those below it decide nothing as long as this one holds.
-                    break
-            return first
+            return _place_on(rule, env)[1]
 
 
 def _hasten(work: Work, due: int) -> None:
@@ -215,9 +218,8 @@ def _hasten(work: Work, due: int) -> None:
 
 
 def _moments_due(work: Work, after: int) -> int:
-    customer, settings = work.customer(), work.plan.settings
     dues = [
-        moments.next_after(enter.moment, customer, settings, after)
+        moments.next_after(enter.moment, work, work.plan.settings, after)
         for _, enter in work.plan.moments
         if enter.moment is not None
     ]

@@ -50,7 +50,7 @@ class Work:
 
     def __init__(self, customer: Customer, plan: Plan, watermark: int):
         self.before = customer
-        self.seen = customer  # the last frozen view; expressions share it while nothing changes
+        self.seen = customer  # the last frozen view
         self.plan = plan
         self.watermark = watermark
         self.id = customer.id
@@ -162,16 +162,11 @@ class Work:
         self.enrolments = tuple(old for old in self.enrolments if old.id != name)
 
     def env(self, enrolment: Enrolment | None = None, event: Mapping[str, Any] | None = None) -> Env:
-        """Return what an expression sees now."""
-        return Env(
-            customer=self.customer(),
-            now=self.now,
-            settings=self.plan.settings,
-            event=event,
-            entry=entry_view(enrolment) if enrolment else None,
-            names={name: kept.data for name, kept in enrolment.names.items()} if enrolment else {},
-            enrolment=enrolment,
-        )
+        """Return what an expression sees: the customer as they stand whenever it is evaluated."""
+        if enrolment is None:
+            return Env(self, self.now, self.plan.settings, event)
+        names = {name: kept.data for name, kept in enrolment.names.items()} if enrolment.names else {}
+        return Env(self, self.now, self.plan.settings, event, entry_view(enrolment), names, enrolment)
 
     def decide(self, outcome: str, reason: str, enrolment: Enrolment | None = None, **more: Any) -> None:
         """Record one outcome with its reason."""

@@ -5,8 +5,8 @@ import pytest
 from models.customer import Profile
 from models.event_types import PAYLOADS
 from pipeline.engine import profile
+from pipeline.engine.moving import PROFILE_MOVED_BY
 from pipeline.engine.plan import Settings
-from pipeline.engine.rules import PROFILE_MOVED_BY
 from tests.engine.build import T0, event
 
 DATA = {"items": [{"product_id": "p", "price": 100}], "rating": 4, "amount": 10, "total": 100}

@@ -11,13 +11,14 @@ from typing import Any
 from models.money import exponent
 from pipeline.engine.env import Counter, Env, Expr, Missing
 from pipeline.scenario.expressions import values
+from pipeline.scenario.expressions.arithmetic import arithmetic
 from pipeline.scenario.expressions.parse import ExpressionError, Node, parse, results_of
-from pipeline.scenario.expressions.timing import STILL, Motion, Timing
+from pipeline.scenario.expressions.timing import Motion, Timing
+from pipeline.scenario.expressions.typed import Call, Typed
 from pipeline.scenario.expressions.types import (
     BOOL,
     DATE,
     DOUBLE,
-    DURATION,
     DYN,
     INT,
     MONEY,
@@ -29,7 +30,6 @@ from pipeline.scenario.expressions.types import (
     Type,
 )
 
-Call = Callable[[Env], Any]
 COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
@@ -63,23 +63,9 @@ class Scope:
     names: Names = field(default_factory=Names)
 
 
-@dataclass(frozen=True)
-class Typed:
-    """A closure with its type, and how time moves it.
-
-    `literal` is the exact text of a number, for comparing it with money; `choices` are all that a text can be.
-    """
-
-    call: Call
-    type: Type
-    literal: str | None = None
-    motion: Motion = STILL
-    choices: tuple[str, ...] = ()
-
-
 @dataclass
 class Compiler:
-    """Compiles one expression in one scope; collects what it reads."""
+    """Compiles one expression in one scope; collects what it reads, how often, and what that is compared with."""
 
     scope: Scope
     reads: set[str] = field(default_factory=set)
@@ -87,6 +73,14 @@ class Compiler:
     timing: Timing = field(default_factory=Timing)
     counters: dict[str, Counter] = field(default_factory=dict)
     goods: frozenset[int] = frozenset()  # where a call may stand that the sender's catalogue answers
+    uses: dict[str, int] = field(default_factory=dict)
+    limits: dict[str, list[int]] = field(default_factory=dict)
+
+    def read(self, name: str) -> str:
+        """Note a read, and return it."""
+        self.reads.add(name)
+        self.uses[name] = self.uses.get(name, 0) + 1
+        return name
 
     def compile(self, node: Node) -> Typed:
         """Compile a node of any kind."""
@@ -99,7 +93,7 @@ class Compiler:
         if isinstance(value, int) and not isinstance(value, bool) and value >= 2**63:
             raise ExpressionError("a whole number beyond 64 bits", node.offset)
         number = node.text if type(value) in {int, float} else None
-        return Typed(lambda env: value, kinds[type(value)], number)
+        return Typed(lambda env: value, kinds[type(value)], number, fixed=value)
 
     def _name(self, node: Node) -> Typed:
         if node.value in self.variables:
@@ -131,7 +125,7 @@ class Compiler:
     def _root(self, node: Node, root: str) -> Typed:
         name = str(node.value)
         kind = _field_type(self.scope.roots[root], node, root)
-        self.reads.add(f"{root}.{name}")
+        self.read(f"{root}.{name}")
         if root == "profile":
             computed = values.COMPUTED.get(name)
             return Typed(computed[1] if computed else values.profile_field(name), kind)
@@ -242,6 +236,9 @@ class Compiler:
         check_choice(node, left, right)
         compare, one, other = COMPARE[node.value], left.call, right.call
         self.timing.compared(left.motion, right.motion, one, other)
+        self._limit(left, right)
+        self._limit(right, left)
+        fixed = right.fixed
 
         def call(env: Env) -> bool:
             try:
@@ -249,7 +246,26 @@ class Compiler:
             except TypeError:
                 raise Missing("types") from None
 
-        return Typed(call, BOOL)
+        def with_fixed(env: Env) -> bool:
+            try:
+                return compare(one(env), fixed)
+            except TypeError:
+                raise Missing("types") from None
+
+        return Typed(call if fixed is None else with_fixed, BOOL)
+
+    def _limit(self, typed: Typed, other: Typed) -> None:
+        """Note what a score, count or age is compared with, where that stands in the text."""
+        if typed.probe and type(other.fixed) is int:
+            self.limits.setdefault(typed.probe, []).append(other.fixed)
+
+    def limited(self) -> dict[str, tuple[int, ...]]:
+        """Return the reads of which nothing is used but such comparisons, with what they are compared with."""
+        return {
+            read: tuple(sorted(dict.fromkeys(found)))
+            for read, found in sorted(self.limits.items())
+            if len(found) == self.uses.get(read)
+        }
 
     def _same_unit(self, one: Typed, other: Typed) -> Typed:
         """Scale a plain number that stands beside money to minor units, exactly; read a text beside a date as one."""
@@ -261,7 +277,7 @@ class Compiler:
         if one.literal is not None:
             scaled = Decimal(one.literal).scaleb(digits)
             exact = int(scaled) if scaled == scaled.to_integral_value() else scaled
-            return Typed(lambda env: exact, MONEY)
+            return Typed(lambda env: exact, MONEY, fixed=exact)
         factor = 10**digits
         return Typed(lambda env: Decimal(str(one.call(env))) * factor, MONEY)
 
@@ -276,69 +292,12 @@ class Compiler:
         return function(self, node)
 
 
-def arithmetic(node: Node, left: Typed, right: Typed) -> Typed:
-    """Compile + - * / % with CEL's types; money and times have their own rules."""
-    kind = _result_kind(str(node.value), left.type.kind, right.type.kind)
-    if kind is None:
-        raise ExpressionError(f"{left.type} {node.value} {right.type} has no meaning", node.offset)
-    one, other = left.call, right.call
-    whole = kind.kind in {"int", "money", "time", "duration", "dyn"}
-    plain: dict[str, Callable[[Any, Any], Any]] = {"+": operator.add, "-": operator.sub, "*": operator.mul}
-    if node.value == "/":
-        operate = values.divide if whole else operator.truediv
-    elif node.value == "%":
-        operate = values.remainder
-    else:
-        operate = plain[str(node.value)]
-
-    def call(env: Env) -> Any:
-        try:
-            found = operate(one(env), other(env))
-        except (ZeroDivisionError, TypeError, OverflowError):
-            raise Missing("arithmetic") from None
-        return values.in_range(found) if isinstance(found, int) else found
-
-    return Typed(call, kind, motion=_moved(str(node.value), left.motion, right.motion))
-
-
-def _moved(sign: str, left: Motion, right: Motion) -> Motion:
-    owed = left.owed + right.owed
-    if not owed:
-        return STILL
-    if sign not in {"+", "-"} or left.slope is None or right.slope is None:
-        return Motion(None, owed)
-    return Motion(left.slope + (right.slope if sign == "+" else -right.slope), owed)
-
-
 def check_choice(node: Node, left: Typed, right: Typed) -> None:
     """Refuse a text that what it is compared with can never be."""
     for typed, other in ((left, node.parts[1]), (right, node.parts[0])):
         if typed.choices and other.kind == "literal" and other.value not in typed.choices:
             near = nearest(str(other.value), typed.choices)
             raise ExpressionError(f"{other.value!r} is none of {', '.join(typed.choices)}{near}", other.offset)
-
-
-def _result_kind(sign: str, left: str, right: str) -> Type | None:
-    if "dyn" in {left, right}:
-        return DYN
-    sums = {
-        ("int", "int"): INT, ("double", "double"): DOUBLE, ("money", "money"): MONEY,
-        ("duration", "duration"): DURATION,
-    }  # fmt: skip
-    if sign in {"+", "-"}:
-        moved = {("time", "duration"): TIME, ("duration", "time"): TIME if sign == "+" else None}
-        if sign == "-":
-            moved[("time", "time")] = DURATION
-        if sign == "+" and left == right and left in {"string", "list"}:
-            return STRING if left == "string" else Type("list", DYN)
-        return sums.get((left, right)) or moved.get((left, right))
-    if sign == "*":
-        pairs = {("int", "int"): INT, ("double", "double"): DOUBLE, ("money", "int"): MONEY, ("int", "money"): MONEY}
-        return pairs.get((left, right))
-    pairs = {("int", "int"): INT, ("money", "int"): MONEY}
-    if sign == "/":
-        pairs |= {("double", "double"): DOUBLE, ("money", "money"): INT, ("duration", "duration"): INT}
-    return pairs.get((left, right))
 
 
 def _field_type(target: Type, node: Node, root: str = "") -> Type:
@@ -387,6 +346,7 @@ def compile_expression(text: str, scope: Scope, *, condition: bool = False, of_s
         changes=changes,
         untimed=compiler.timing.untimed,
         counters=tuple(compiler.counters[key] for key in sorted(compiler.counters)),
+        limits=compiler.limited(),
     )
 
 

@@ -11,11 +11,12 @@ from pipeline.engine.env import Env, Missing
 from pipeline.scenario.expressions import values
 from pipeline.scenario.expressions.arguments import count as _count
 from pipeline.scenario.expressions.arguments import need
-from pipeline.scenario.expressions.compile import Compiler, Typed, nearest
+from pipeline.scenario.expressions.compile import Compiler, nearest
 from pipeline.scenario.expressions.goods import CATALOGUE_FUNCTIONS
 from pipeline.scenario.expressions.parse import ExpressionError, Node
 from pipeline.scenario.expressions.state import STATE_FUNCTIONS, begin_of_day
 from pipeline.scenario.expressions.timing import Motion
+from pipeline.scenario.expressions.typed import Typed
 from pipeline.scenario.expressions.types import BOOL, DATE, DOUBLE, DURATION, DYN, INT, STRING, TIME, Type
 
 MACROS = {"all", "exists", "exists_one", "filter", "map"}
@@ -179,7 +180,7 @@ def _duration(compiler: Compiler, node: Node) -> Typed:
         span = parse_duration(text.value)
     except ValueError as error:
         raise ExpressionError(str(error), text.offset) from None
-    return Typed(lambda env: span, DURATION)
+    return Typed(lambda env: span, DURATION, fixed=span)
 
 
 def _timestamp(compiler: Compiler, node: Node) -> Typed:
@@ -203,7 +204,13 @@ def _age(compiler: Compiler, node: Node) -> Typed:
     since = begin_of_day(inner.call) if inner.type == DATE else inner.call
     slope = None if inner.motion.slope is None else 1 - inner.motion.slope
     motion = Motion(slope, compiler.timing.owe("age()") + inner.motion.owed)
-    return Typed(lambda env: env.now - since(env), DURATION, motion=motion)
+    return Typed(lambda env: env.now - since(env), DURATION, motion=motion, probe=_field_of_profile(node.parts[0]))
+
+
+def _field_of_profile(node: Node) -> str:
+    """Return the read of a field of the profile that stands alone ("profile.last_seen"), else nothing."""
+    is_field = node.kind == "select" and node.parts[0].kind == "name" and node.parts[0].value == "profile"
+    return f"profile.{node.value}" if is_field else ""
 
 
 def _top(compiler: Compiler, node: Node) -> Typed:

@@ -10,8 +10,9 @@ from typing import Any
 from models.command import Lookup
 from pipeline.engine.env import Env
 from pipeline.scenario.expressions.arguments import count, need
-from pipeline.scenario.expressions.compile import Compiler, Typed
+from pipeline.scenario.expressions.compile import Compiler
 from pipeline.scenario.expressions.parse import ExpressionError, Node
+from pipeline.scenario.expressions.typed import Typed
 from pipeline.scenario.expressions.types import Type
 from pipeline.scenario.expressions.values import COMPUTED
 

@@ -12,9 +12,10 @@ from pipeline.engine.local_time import local, moment_of, zone_of
 from pipeline.engine.person import ADDRESS_OF, address_of, consents_to
 from pipeline.engine.rules import ScoreRule
 from pipeline.scenario.expressions import arguments
-from pipeline.scenario.expressions.compile import Compiler, Scope, Typed
+from pipeline.scenario.expressions.compile import Compiler, Scope
 from pipeline.scenario.expressions.parse import ExpressionError, Node
 from pipeline.scenario.expressions.timing import Motion
+from pipeline.scenario.expressions.typed import Typed
 from pipeline.scenario.expressions.types import BOOL, DATE, INT, STRING
 
 CHANNELS = ("email", "sms", "push", "web", "webhook")
@@ -48,7 +49,7 @@ def _score(compiler: Compiler, node: Node) -> Typed:
     arguments.count(node, 1)
     known = compiler.scope.names.scores
     name = arguments.name(node, 0, "score", known)
-    compiler.reads.add(f"score.{name}")
+    read = compiler.read(f"score.{name}")
 
     def call(env: Env) -> int:
         return scores.value_at(env.customer.tracked, _rule(env, name), env.now) // scores.POINT
@@ -57,14 +58,14 @@ def _score(compiler: Compiler, node: Node) -> Typed:
         return scores.falls_at(env.customer.tracked, _rule(env, name), number, env.now)
 
     if not known[name]:
-        return Typed(call, INT)
+        return Typed(call, INT, probe=read)
     owed = compiler.timing.owe("score()", lambda env: crossing(env, call(env)))
-    return Typed(call, INT, motion=Motion(None, owed, crossing))
+    return Typed(call, INT, motion=Motion(None, owed, crossing), probe=read)
 
 
 def _window(compiler: Compiler, counter: Counter, buckets: Callable[[Env], counts.Buckets]) -> Typed:
     """Return the count of a counter whose buckets are found by a function."""
-    compiler.reads.add(f"count.{counter.key}")
+    read = compiler.read(f"count.{counter.key}")
     compiler.counters[counter.key] = counter
     window_ms = counter.window_ms
 
@@ -75,7 +76,7 @@ def _window(compiler: Compiler, counter: Counter, buckets: Callable[[Env], count
         return counts.falls_at(buckets(env), window_ms, number, env.now)
 
     owed = compiler.timing.owe("a count", lambda env: crossing(env, call(env)))
-    return Typed(call, INT, motion=Motion(None, owed, crossing))
+    return Typed(call, INT, motion=Motion(None, owed, crossing), probe=read)
 
 
 def shape(node: Node) -> str:
