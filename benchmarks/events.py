@@ -69,11 +69,11 @@ class Engine:
         """Apply a history, with timers every so often."""
         for number, event in enumerate(events):
             before = self.customers.get(event.customer)
-            began = time.perf_counter_ns()
+            began = time.thread_time_ns()
             done = api.apply_event(before, event, event.at, self.plan)
             cost = self.spent[event.type]
             cost[0] += 1
-            cost[1] += time.perf_counter_ns() - began
+            cost[1] += time.thread_time_ns() - began
             if done.customer is not None:
                 self.customers[event.customer] = done.customer
             if number % TICK == 0:
@@ -85,10 +85,10 @@ class Engine:
             due = api.next_due(customer)
             if due is None or due >= watermark:
                 continue
-            began = time.perf_counter_ns()
+            began = time.thread_time_ns()
             done = api.fire_timers(customer, watermark, self.plan)
             cost[0] += 1
-            cost[1] += time.perf_counter_ns() - began
+            cost[1] += time.thread_time_ns() - began
             if done.customer is not None:
                 self.customers[name] = done.customer
 
