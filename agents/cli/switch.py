@@ -1,4 +1,4 @@
-"""`parcours pause|resume|stop`: the operator's hand on one scenario, or on all."""
+"""`parcours pause|resume|stop|release`: the operator's hand on one scenario, or on all."""
 
 import asyncio
 import time
@@ -62,18 +62,23 @@ def _switch(state: str, scenario: str, data: Path, kafka: bool, bootstrap: str, 
     click.echo(f"{'every scenario' if scenario == ALL else scenario} is {state}")
 
 
-def _in_folder(state: str, scenario: str, data: Path) -> None:
-    from models.ids import digest
-    from models.journal import ScenarioSwitched
-    from pipeline.runtime.operator import say
+def _live_in(data: Path) -> list[str]:
     from pipeline.runtime.reading import DataFolder
 
     reader = DataFolder(data)
     try:
         plan = reader.plan()
-        _known(scenario, sorted(plan.live) if plan else [])
+        return sorted(plan.live) if plan else []
     finally:
         reader.close()
+
+
+def _in_folder(state: str, scenario: str, data: Path) -> None:
+    from models.ids import digest
+    from models.journal import ScenarioSwitched
+    from pipeline.runtime.operator import say
+
+    _known(scenario, _live_in(data))
     name = digest("switch", scenario, state, str(time.time_ns()))
     # Its time is that of the log where it is read: the run puts it in.
     say(data, ScenarioSwitched(id=name, scenario=scenario, state=state, at=0))
@@ -92,12 +97,28 @@ def _on_cluster(state: str, scenario: str, bootstrap: str, prefix: str) -> None:
 
 
 @click.command()
-@click.argument("scenario")
+@_options
 @click.option("--cancel", is_flag=True, help="Drop what is held, instead of letting it go.")
-@BOOTSTRAP
-@PREFIX
-def release(scenario: str, cancel: bool, bootstrap: str, prefix: str) -> None:
-    """Let go what the senders of a cluster hold of a scenario whose templates failed, or drop it."""
+def release(scenario: str, data: Path, kafka: bool, bootstrap: str, prefix: str, cancel: bool) -> None:
+    """Let go what the senders hold of a scenario whose templates failed, or drop it."""
+    if kafka:
+        _release_on_cluster(scenario, bootstrap, prefix, cancel=cancel)
+    else:
+        _release_in_folder(scenario, data, cancel=cancel)
+    click.echo(f"what was held of {scenario} is {'dropped' if cancel else 'released'}")
+
+
+def _release_in_folder(scenario: str, data: Path, *, cancel: bool) -> None:
+    from models.command import Release
+    from models.ids import digest
+    from pipeline.runtime.operator import say
+
+    _known(scenario, _live_in(data))
+    name = digest("release", scenario, str(cancel), str(time.time_ns()))
+    say(data, Release(id=name, scenario=scenario, cancel=cancel, at=0))
+
+
+def _release_on_cluster(scenario: str, bootstrap: str, prefix: str, *, cancel: bool) -> None:
     from agents.kafka.control import live_scenarios
     from agents.kafka.control import release as write
     from models.topics import Topics
@@ -105,4 +126,3 @@ def release(scenario: str, cancel: bool, bootstrap: str, prefix: str) -> None:
     topics = Topics(prefix)
     _known(scenario, asyncio.run(live_scenarios(bootstrap, topics)))
     asyncio.run(write(bootstrap, topics, scenario, time.time_ns() // 1_000_000, cancel=cancel))
-    click.echo(f"what was held of {scenario} is {'dropped' if cancel else 'released'}")

@@ -1,24 +1,30 @@
 """The embedded sender: carries out what stands on `delivery`, with intents and outcomes in write batches.
 
-A round: 1. the next commands of `delivery`, up to ROUND_MAX; 2. checks; 3. one write batch: the ends that need no call,
-the intents of the others, and the round's extent; 4. the calls; 5. one write batch: the outcomes and the next round's
-beginning. A restart does the same round again: what has ended is left out, what has an intent gets no second one.
+A round: 1. the next commands, up to ROUND_MAX: those that an operator has released, else the next of `delivery`; 2.
+checks; 3. one write batch: the ends that need no call, what is held, the intents of the others; 4. the calls; 5. one
+write batch: the outcomes. A restart does the same round again: what has ended is left out, what has an intent gets no
+second one.
 
-History is sent by its own clock: the clock at a command is when the engine emitted it, so that the outcome does not
-depend on when the process was running.
+History is sent by its own clock: the clock at a command is when the engine emitted it (or when an operator let it go),
+so that the outcome does not depend on when the process was running. A provider's rate, and its times to retry, are of
+the wall clock.
 """
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import msgspec
 from rocksdict import WriteBatch
 
-from models.command import Cancel, Command, DeliveryRecord
+from models.command import Cancel, Command, DeliveryRecord, Release
 from models.receipt import FINAL, Receipt
 from pipeline.runtime.folder import Folder, meta_key, stream_key
+from pipeline.runtime.sender_state import Aside, SenderState, decode_state
+from pipeline.sending.bucket import Bucket
 from pipeline.sending.clock import SystemClock
 from pipeline.sending.stage import ROUND_MAX, Queued, Ready, SenderStage
+from pipeline.sending.tally import BRAKED, Tallies
 
 # How soon a stop is heard while a provider's time to retry is awaited.
 HEARD_S = 0.1
@@ -27,23 +33,13 @@ _cancel = msgspec.json.Decoder(Cancel)
 encode = msgspec.json.Encoder().encode
 
 
-class SenderState(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """Where the sender stands on `delivery`.
+@dataclass(slots=True)
+class Checked:
+    """What a round's checks gave: receipts (ends, and what is held), offsets held, and what is to be called."""
 
-    Every command before `next` has ended. The round in hand goes up to `upto`; of it `done` have ended, `open` have an
-    intent and no outcome since `opened_at` (UTC ms of the wall clock), and `put_off` have an intent and were not sent:
-    a stop came before.
-    """
-
-    next: int = 0
-    upto: int = 0
-    done: list[int] = []
-    open: list[int] = []
-    opened_at: int = 0
-    put_off: list[int] = []
-
-
-_state = msgspec.json.Decoder(SenderState)
+    receipts: list[Receipt] = field(default_factory=list)
+    held: list[int] = field(default_factory=list)
+    ready: list[Ready] = field(default_factory=list)
 
 
 class EmbeddedSender:
@@ -55,7 +51,12 @@ class EmbeddedSender:
         self.stopping = stopping
         self.clock = SystemClock()
         raw = folder.get("sender")
-        self.state = _state.decode(raw) if raw else SenderState()
+        self.state = decode_state(raw) if raw else SenderState()
+        self._aside = Aside(folder)
+        self._taken: list[int] = []  # rows of `released` that the round in hand has
+        self._of_an_earlier_release()
+        self._tallies = Tallies(self.state.counted())
+        self._buckets = {channel: Bucket(stage.provider.rate) for channel, stage in stages.items()}
         self._receipts_end = folder.end("receipts")
         self._cancels: dict[str, int] = {}
         self._cancels_next = 0
@@ -64,28 +65,74 @@ class EmbeddedSender:
     def carry_out(self) -> bool:
         """Carry out every command on `delivery`, in rounds; False where a stop came first."""
         while not self.stopping():
-            queued = self._read()
+            queued = self._next_round()
             if not queued:
                 return True
             self._read_cancels()
             self._round(queued)
         return False
 
-    def _read(self) -> list[Queued]:
+    def _of_an_earlier_release(self) -> None:
         state = self.state
-        found: list[Queued] = []
-        for offset, raw in self.folder.scan("delivery", state.next):
-            if state.next < state.upto <= offset:
+        if state.upto > state.next:
+            found = [offset for offset, _ in self._commands(state.next, state.upto) if offset not in state.done]
+            state.round, state.next, state.upto, state.done = found, state.upto, 0, []
+
+    def _commands(self, start: int, end: int) -> list[tuple[int, Command]]:
+        found = []
+        for offset, raw in self.folder.scan("delivery", start):
+            if offset >= end:
                 break
             record = _delivery.decode(raw)
             if isinstance(record, Command):
-                if offset not in state.done:
-                    found.append(Queued(record, offset))
+                found.append((offset, record))
+        return found
+
+    def _next_round(self) -> list[Queued]:
+        """Return the round in hand, else a round of what was released, else the next commands of `delivery`."""
+        state = self.state
+        if not state.round:
+            state.round, state.round_at = self._aside.released(ROUND_MAX)
+            self._taken = list(state.round)
+        if not state.round:
+            return self._read_on()
+        return [Queued(self._command(offset), offset) for offset in state.round]
+
+    def _command(self, offset: int) -> Command:
+        [(_, command)] = self._commands(offset, offset + 1)
+        return command
+
+    def _read_on(self) -> list[Queued]:
+        state = self.state
+        found: list[Queued] = []
+        for offset, raw in self.folder.scan("delivery", state.next):
+            record = _delivery.decode(raw)
+            if isinstance(record, Release) and found:
+                break
+            state.next = offset + 1
+            if isinstance(record, Release):
+                self._release(record)
+                return self._next_round()
+            if isinstance(record, Command):
+                found.append(Queued(record, offset))
                 if len(found) >= ROUND_MAX:
                     break
-            elif not found and not state.done:
-                state.next = offset + 1
+        state.round = [one.offset for one in found]
         return found
+
+    def _release(self, said: Release) -> None:
+        """Let a scenario's held commands go, or end them."""
+        queued = [Queued(self._command(offset), offset) for offset in self._aside.held()]
+        queued = [one for one in queued if one.command.scenario == said.scenario]
+        self._tallies.release(said.scenario)
+        batch, ends = WriteBatch(raw_mode=True), []
+        for one in queued:
+            if said.cancel:
+                self._aside.forget(batch, one.offset)
+                ends.append(self._stage(one).end(one, "cancelled", said.at, "cancelled by an operator"))
+            else:
+                self._aside.release(batch, one.offset, said.at)
+        self._commit(ends, batch)
 
     def _read_cancels(self) -> None:
         for offset, raw in self.folder.scan("cancels", self._cancels_next):
@@ -96,48 +143,64 @@ class EmbeddedSender:
     def _round(self, queued: list[Queued]) -> None:
         """Check, commit the intents, call, commit the outcomes."""
         state = self.state
-        ended: list[Receipt] = []
-        ready: list[Ready] = []
+        intended = {*state.open, *state.put_off}
+        checked = Checked()
         for one in queued:
-            checked = self._checked(one)
-            if isinstance(checked, Ready):
-                ready.append(checked)
-            else:
-                ended.append(checked)
-        fresh = [one for one in ready if one.queued.offset not in {*state.open, *state.put_off}]
+            self._check(one, checked, counted=one.offset in intended)
+        fresh = [one for one in checked.ready if one.queued.offset not in intended]
         intents = [self._stage(one.queued).receipt(one.queued, "intent", one.checked_at) for one in fresh]
-        state.upto = queued[-1].offset + 1
-        state.done = [*state.done, *(receipt.delivery_offset for receipt in ended)]
+        state.round = [one.queued.offset for one in checked.ready]
         # From here on a crash leaves open whether those were called that a stop had put off.
-        news = bool(ended or intents or state.put_off)
-        state.open, state.put_off = [one.queued.offset for one in ready], []
-        state.opened_at = self.clock.now() if ready else 0
+        news = bool(checked.receipts or intents or state.put_off)
+        state.open, state.put_off = list(state.round), []
+        state.opened_at = self.clock.now() if checked.ready else 0
         if news:
-            self._commit([*ended, *intents])
-        outcomes = self._runner.run(self._calls(ready)) if ready else []
+            batch = WriteBatch(raw_mode=True)
+            for offset in self._taken:
+                self._aside.forget(batch, offset)
+            for offset in checked.held:
+                self._aside.hold(batch, offset)
+            self._commit([*checked.receipts, *intents], batch)
+            self._taken = []
+        outcomes = self._runner.run(self._calls(checked.ready)) if checked.ready else []
         state.open, state.opened_at = [], 0
-        if len(outcomes) == len(ready):
-            state.next, state.done = state.upto, []
-        else:
-            state.put_off = [one.queued.offset for one in ready[len(outcomes) :]]
-            state.done = [*state.done, *(receipt.delivery_offset for receipt in outcomes)]
-        self._commit(outcomes)
+        state.put_off = state.round = state.round[len(outcomes) :]
+        self._commit(outcomes, WriteBatch(raw_mode=True))
 
     def _stage(self, queued: Queued) -> SenderStage:
         return self.stages.get(queued.command.channel) or self.stages["email"]
 
-    def _checked(self, queued: Queued) -> Ready | Receipt:
-        stage, now = self._stage(queued), queued.command.emitted_at
+    def _check(self, queued: Queued, checked: Checked, *, counted: bool) -> None:
+        """Say of one command that it has ended, waits for an operator, or may be called."""
+        stage, now = self._stage(queued), max(queued.command.emitted_at, self.state.round_at)
         if queued.command.channel not in self.stages:
-            return stage.receipt(queued, "rejected", now, f"no sender for {queued.command.channel}")
+            checked.receipts.append(stage.receipt(queued, "rejected", now, f"no sender for {queued.command.channel}"))
+            return
         if queued.offset in self.state.open:
             queued.unsure_since = self.state.opened_at or 1
             after = stage.after_crash(queued, now, self.clock.now())
             if after is not None:
-                return after
+                checked.receipts.append(after)
+                return
+        elif self._tallies.braked(queued.command.scenario) and not counted:
+            self._hold(queued, now, checked)
+            return
         done = stage.check(queued, now, self._cancels, behind_ms=0)
         assert done is not None, "history holds nothing back"
-        return done
+        if not counted and (isinstance(done, Ready) or done.reason.startswith("template: ")):
+            self._tallies.count(queued.command, failed=not isinstance(done, Ready))
+        if isinstance(done, Ready):
+            checked.ready.append(done)
+        else:
+            checked.receipts.append(done)
+
+    def _hold(self, queued: Queued, now: int, checked: Checked) -> None:
+        """Put a command aside for an operator, with a receipt, unless it has ended anyway."""
+        stage = self._stage(queued)
+        ended = stage.end_of(queued, now, self._cancels)
+        if ended is None:
+            checked.held.append(queued.offset)
+        checked.receipts.append(ended or stage.receipt(queued, "held", now, BRAKED))
 
     async def _calls(self, ready: list[Ready]) -> list[Receipt]:
         """Call one after another, and return the ends up to where a stop came."""
@@ -151,8 +214,12 @@ class EmbeddedSender:
 
     async def _call(self, ready: Ready) -> Receipt | None:
         """Call until there is an end: a history waits for its provider, by the wall clock. None where a stop came."""
-        stage = self._stage(ready.queued)
+        stage, bucket = self._stage(ready.queued), self._buckets[ready.queued.command.channel]
         while not self.stopping():
+            if not bucket.room(self.clock.ticks(), 1):
+                await asyncio.sleep(HEARD_S / 10)
+                continue
+            bucket.spend(1)
             done = await stage.call(ready, ready.checked_at, self.clock.now())
             if done.state in FINAL:
                 return done
@@ -165,12 +232,13 @@ class EmbeddedSender:
         while not self.stopping() and (left := deadline - loop.time()) > 0:  # noqa: ASYNC110 - a flag, not an event
             await asyncio.sleep(min(left, HEARD_S))
 
-    def _commit(self, receipts: list[Receipt]) -> None:
-        batch = WriteBatch(raw_mode=True)
+    def _commit(self, receipts: list[Receipt], batch: WriteBatch) -> None:
+        state = self.state
+        state.tallies, state.braked = self._tallies.rows(), self._tallies.stopped()
         for receipt in receipts:
             batch.put(stream_key("receipts", self._receipts_end), encode(receipt))
             self._receipts_end += 1
-        batch.put(meta_key("sender"), encode(self.state))
+        batch.put(meta_key("sender"), encode(state))
         self.folder.write(batch)
 
     def close(self) -> None:

@@ -26,11 +26,12 @@ import msgspec
 from msgspec.structs import replace
 from rocksdict import WriteBatch
 
+from models.command import Release
 from models.dead_letter import DeadLetter
 from models.event import Event, Position
 from models.identity import LINKED, is_anonymous
 from models.ids import digest
-from models.journal import Bundle, Entry, JournalMessage, PlanActivated, SourceChanged
+from models.journal import Bundle, Entry, JournalMessage, PlanActivated, ScenarioSwitched, SourceChanged
 from models.progress import Progress
 from models.receipt import Receipt
 from pipeline.errors import RunError
@@ -250,12 +251,14 @@ class EmbeddedPipeline:
         return True
 
     def _hear_operator(self) -> None:
-        """Put what an operator said into the journal, at the log time that has come; then it is done with."""
+        """Put what an operator said into the log, at the log time that has come; then it is done with."""
         found = operator.said(self.options.data)
         if not found:
             return
         batch = WriteBatch(raw_mode=True)
-        self._journal(batch, [replace(entry, at=self.ingest_state.time) for _, entry in found])
+        words = [replace(word, at=self.ingest_state.time) for _, word in found]
+        self._journal(batch, [word for word in words if isinstance(word, ScenarioSwitched)])
+        self._append(batch, "delivery", [word for word in words if isinstance(word, Release)])
         self.folder.write(batch)
         for path, _ in found:
             path.unlink()

@@ -1,7 +1,7 @@
 """What an operator says to an embedded run from outside: small files in its data folder, taken between two slices.
 
-A file is written whole or not at all, and is deleted after its record stands in the journal. A crash between the two
-puts the same record there twice; by its id it acts once.
+A file is written whole or not at all, and is deleted after its record stands in the journal (a release: on `delivery`).
+A crash between the two puts the same record there twice: a switch acts once by its id, a release finds nothing more.
 """
 
 import os
@@ -9,13 +9,15 @@ from pathlib import Path
 
 import msgspec
 
+from models.command import Release
 from models.journal import ScenarioSwitched
 
 FOLDER = "operator"
-_decoder = msgspec.json.Decoder(ScenarioSwitched)
+Word = ScenarioSwitched | Release
+_decoder = msgspec.json.Decoder(Word)
 
 
-def say(data: Path, entry: ScenarioSwitched) -> None:
+def say(data: Path, entry: Word) -> None:
     """Leave a record for the run of a data folder, or for the next one where none runs."""
     folder = data / FOLDER
     folder.mkdir(exist_ok=True)
@@ -25,7 +27,7 @@ def say(data: Path, entry: ScenarioSwitched) -> None:
     os.replace(half, folder / f"{number}.json")
 
 
-def said(data: Path) -> list[tuple[Path, ScenarioSwitched]]:
+def said(data: Path) -> list[tuple[Path, Word]]:
     """Return what was left, in order; a file that is no such record is put aside under another name."""
     found = []
     for path in sorted((data / FOLDER).glob("*.json"), key=lambda one: int(one.stem)):

@@ -24,7 +24,7 @@ from pipeline.sending.progress import SenderProgress
 from pipeline.sending.protocol import Delivered, DeliveryLog, SenderClock, Switches
 from pipeline.sending.render import RenderError
 from pipeline.sending.stage import CALL_WITHIN_MS, ROUND_MAX, Queued, Ready, SenderStage
-from pipeline.sending.tally import Tallies
+from pipeline.sending.tally import BRAKED, Tallies
 from pipeline.sending.waiting import KEPT_MAX, Waiting
 
 READ_MAX = 1_000
@@ -189,7 +189,7 @@ class SenderLane:
         if self.stage.holds(queued, behind_ms):
             return "the engine is catching up"
         if self._tallies.braked(scenario):
-            return "over 1% of the scenario's templates fail: release or cancel it"
+            return BRAKED
         if self.switches is not None and self.switches.paused(self.stage.channel, scenario):
             return "paused by an operator"
         return ""

@@ -7,6 +7,7 @@ from pipeline.sending.progress import SenderProgress, Tally
 SEEN_MIN = 100
 FAILED_PERCENT_MAX = 1
 TALLIES_MAX = 64
+BRAKED = "over 1% of the scenario's templates fail: release or cancel it"
 
 
 class Tallies:

@@ -1,12 +1,9 @@
 """History through a real broker: the same commands as in one process, whatever is killed, frozen, joins or leaves."""
 
-import json
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
@@ -14,6 +11,7 @@ from aiosmtpd.controller import Controller
 from agents import localkafka
 from tests.acceptance.running import REES46, lines_of, run_history
 from tests.broker.cluster import Cluster, wait_for
+from tests.broker.histories import OPEN, Mailbox, check_same
 
 pytestmark = [
     pytest.mark.broker,
@@ -21,20 +19,7 @@ pytestmark = [
     pytest.mark.timeout(600),
     pytest.mark.skipif(not REES46.exists(), reason=f"the real store data is not at {REES46}"),
 ]
-OPEN = {"consent_default": "granted", "require_address": "false"}
 END = "2019-10-08T02:50:00Z"  # the last event plus seven days
-
-
-class Mailbox:
-    """Keeps the command ids of the mails that an SMTP server took."""
-
-    def __init__(self) -> None:
-        self.commands: list[str] = []
-
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
-        lines = envelope.content.decode(errors="replace").splitlines()
-        self.commands += [line.split(": ")[1] for line in lines if line.startswith("X-Parcours-Command")]
-        return "250 taken"
 
 
 @pytest.fixture(scope="module")
@@ -66,25 +51,6 @@ def read_history(cluster: Cluster) -> None:
 def finished(cluster: Cluster) -> bool:
     ledger = cluster.ledger()
     return bool(ledger["watermark"] == END and ledger["events"]["applied"] + ledger["events"]["duplicate"] == 17_435)
-
-
-def states(rows: dict[str, Any]) -> dict[str, Any]:
-    """Return final states without what receipts write: how far the sender is, is not the engine's."""
-    kept = ("profile", "cart", "attributes", "consents", "interests")
-    return {name: {part: row[part] for part in kept} for name, row in rows.items()}
-
-
-def embedded_states(data: Path) -> dict[str, Any]:
-    words = [sys.executable, "-m", "agents.cli.main", "customer", "--all", "--data", str(data), "--json"]
-    out = subprocess.run(words, check=True, capture_output=True, text=True, timeout=120).stdout
-    return {row["id"]: row for row in map(json.loads, out.splitlines())}
-
-
-def check_same(cluster: Cluster, expected: set[str], embedded: Path) -> None:
-    ids = [row["id"] for row in cluster.rows("commands")]
-    assert len(ids) == len(set(ids)), "a command was committed twice"
-    assert set(ids) == expected
-    assert states(cluster.customers()) == states(embedded_states(embedded))
 
 
 def test_two_journeys_and_a_sender_give_what_one_process_gives(
