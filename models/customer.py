@@ -36,6 +36,8 @@ class Cart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     changed_at: Time | None = None
     changed_by: str = ""
     whole_at: Time | None = None  # the last whole cart: an older single change says nothing any more
+    brought_at: Time | None = None  # the last whole cart that a visitor brought, where one signed in
+    came: tuple[tuple[str, Time], ...] = ()  # the products of those carts, each with the time of the sign-in
 
 
 class Consent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -2,6 +2,7 @@
 
 A whole cart already holds the single changes up to its own millisecond, so those that are read after it change nothing.
 A single change that was read before an older whole cart is not undone: nothing says any more what it was made of.
+What a visitor brought at a sign-in stays beside a whole cart from before it, which could not know of it.
 """
 
 from typing import Any
@@ -83,10 +84,37 @@ def update(cart: Cart, event: Event, last_order_at: int | None, settings: Settin
     if last_order_at is not None and at <= last_order_at:
         return cart
     if event.type == "cart_updated":
+        if cart.came:
+            return _whole_beside(cart, event, settings)
         return cart if _loses(cart, event) else _whole(event, settings)
-    if cart.whole_at is not None and at <= cart.whole_at:
+    if at <= max(cart.whole_at or 0, cart.brought_at or 0):
         return cart
     return _single(cart, event, settings)
+
+
+def _whole_beside(cart: Cart, event: Event, settings: Settings) -> Cart:
+    """Return the cart after a whole cart, where a visitor brought one too: what came by a sign-in after it stays.
+
+    It is put together as at a sign-in: the lines of the later one, and of the other those that it lacks.
+    """
+    whole, came = _whole(event, settings), tuple(one for one in cart.came if one[1] > event.at)
+    names = [product for product, _ in came]
+    brought = tuple(item for item in cart.items if item.product_id in names)
+    if not _loses(cart, event):
+        more = _lacking(whole.items, brought)
+        total = whole.total + total_of(more)
+        return replace(whole, items=(*whole.items, *more), total=total, brought_at=cart.brought_at, came=came)
+    if cart.changed_at != cart.brought_at or (cart.whole_at is not None and event.at <= cart.whole_at):
+        return cart
+    more, gone = _lacking(brought, whole.items), _lacking(brought, cart.items)
+    total = cart.total - total_of(gone) + total_of(more)
+    return replace(cart, items=(*brought, *more), total=total, whole_at=event.at, came=came)
+
+
+def _lacking(have: tuple[CartItem, ...], others: tuple[CartItem, ...]) -> tuple[CartItem, ...]:
+    """Return those of other lines whose product is not there yet, as far as there is room."""
+    names = [item.product_id for item in have]
+    return tuple(item for item in others if item.product_id not in names)[: ITEMS_MAX - len(have)]
 
 
 def _loses(cart: Cart, event: Event) -> bool:

@@ -128,21 +128,26 @@ def merged_cart(mine: Cart, theirs: Cart, last_order_at: int | None, linked_at: 
     earlier, later = sorted((mine, theirs), key=lambda cart: (cart.changed_at or 0, cart.changed_by))
     have = [item.product_id for item in later.items]
     more = tuple(item for item in earlier.items if item.product_id not in have)[: ITEMS_MAX - len(later.items)]
-    whole = [time for time in (mine.whole_at, theirs.whole_at) if time is not None]
+    brought = [time for time in (mine.brought_at, theirs.whole_at) if time is not None]
+    came = dict(mine.came)
+    for item in theirs.items:
+        came[item.product_id] = max(linked_at, came.get(item.product_id, 0))
     return replace(
         later,
         items=(*later.items, *more),
         # A cart that comes in alone keeps the total that the store gave it: it may hold a discount.
         total=later.total + total_of(more) if later.items else earlier.total,
         url=later.url or earlier.url,
-        whole_at=max(whole, default=None),
+        whole_at=mine.whole_at,
+        brought_at=max(brought, default=None),
+        came=tuple(came.items())[-ITEMS_MAX:],
     )
 
 
 def _unpaid(cart: Cart, last_order_at: int | None) -> Cart:
     if last_order_at is None or not cart.items or cart.changed_at is None or cart.changed_at > last_order_at:
         return cart
-    return Cart(changed_at=cart.changed_at, changed_by=cart.changed_by, whole_at=cart.whole_at)
+    return replace(cart, items=(), total=0, url=None, came=())
 
 
 def _attributes(mine: dict[str, Attribute], theirs: dict[str, Attribute]) -> dict[str, Attribute]:

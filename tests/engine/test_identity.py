@@ -1,5 +1,7 @@
 """Anonymous to known: aliases, what goes along, what is handed on, and what never is."""
 
+from itertools import permutations
+
 import msgspec
 import pytest
 
@@ -175,6 +177,27 @@ def test_a_whole_cart_of_the_known_id_after_the_sign_in_stands_although_it_was_r
         cart(T0, "p1", customer=V), sign_in(T0 + MINUTE), cart(T0 + 2 * MINUTE, "p7")
     ).deliver()  # fmt: skip
     assert products(people) == ["p7"]
+
+
+def readings() -> list[tuple[list[str], int]]:
+    """Return the cart that every order of reading gives: two devices that sign in, a whole cart between and after."""
+    both = (
+        [cart(T0 + 2 * MINUTE, "v1", "v2", customer=V), sign_in(T0 + 10 * MINUTE, V), cart(T0 + 11 * MINUTE, "v3", customer=V)],
+        [cart(T0 + 5 * MINUTE, "w1", "v2", customer=W), sign_in(T0 + 20 * MINUTE, W)],
+        [cart(T0 + MINUTE, "p0"), cart(T0 + 15 * MINUTE, "p1", "p2")],
+    )  # fmt: skip
+    found = []
+    for order_of in sorted(set(permutations("vvvwwpp"))):
+        queues = {"v": list(both[0]), "w": list(both[1]), "p": list(both[2])}
+        people = People(ADDRESSED).feed(signed_up(T0), *[queues[one].pop(0) for one in order_of])
+        found.append((sorted(products(people)), people.known["c1"].cold.cart.total))
+    return found
+
+
+def test_the_cart_of_two_devices_does_not_depend_on_the_order_in_which_they_are_read() -> None:
+    first, *others = readings()
+    assert len(others) > 100
+    assert {(tuple(names), total) for names, total in (first, *others)} == {(("p1", "p2", "v2", "w1"), 8000)}
 
 
 def test_an_order_read_before_the_visitors_cart_comes_overtakes_it() -> None:
