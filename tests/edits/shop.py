@@ -26,7 +26,7 @@ NUDGE = """  - wait: 1d
 def plan(policy: str | None = None) -> PlanSources:
     """Return the shipped plan with no cap in the way; edited, where a policy is named."""
     files = dict(read_sources(SCENARIOS, {"consent_default": "granted", "require_address": "false"}).files)
-    files["settings.yaml"] = _changed(files["settings.yaml"], ("at_most: 3", "at_most: 9"))
+    files["settings.yaml"] = "store: {name: Example, url: 'https://shop.example', currency: EUR}\n"
     files[FILE] = _changed(files[FILE], ("limit: {at_most: 3,", "limit: {at_most: 9,"))
     if policy is not None:
         files[FILE] = _changed(

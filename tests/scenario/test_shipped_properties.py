@@ -49,6 +49,9 @@ def test_no_window_holds_more_than_the_caps_and_a_transactional_message_is_never
     for cap in life.plan.settings.caps:
         mine = [one for one in kept if cap.channel in {None, one.channel}]
         assert within([one.emitted_at for one in mine], cap.at_most, cap.per_ms)
+        if cap.free_count:
+            low = [one for one in mine if life.plan.live[one.scenario].priority < cap.free_above]
+            assert within([one.emitted_at for one in low], cap.at_most - cap.free_count, cap.per_ms)
     assert within([one.emitted_at for one in kept if one.scenario == "abandoned-cart"], 3, 7 * DAY)
     capped = {(one.scenario, one.step) for one in decisions(life) if one.reason == "capped"}
     assert not [one for one in capped if one in transactional(life)]
@@ -169,6 +172,6 @@ def test_the_lives_reach_what_they_are_to_prove() -> None:
     some += [(5, "signup", 0, 0), (14_400, "order", 1, 0), (9, "due", 5, 0)]
     life = lived(BEGINS[0], some, more=QUIET, timezone="Europe/Paris")
     reasons = {one.reason for one in decisions(life) if one.outcome in {"suppressed", "waiting"}}
-    assert {"quiet_hours", "capped"} <= reasons
+    assert "quiet_hours" in reasons and reasons & {"capped", "limit"}
     assert {"abandoned-cart", "purchase", "welcome", "payment-reminder"} <= {one.scenario for one in life.commands}
     assert any(lived(begin, some).given_back for begin in BEGINS)
