@@ -34,6 +34,7 @@ COMMANDS = {
     "worker": "agents.cli.worker:worker",
     "backtest": "agents.cli.backtest:backtest",
     "replay": "agents.cli.verify:replay",
+    "recommend": "agents.cli.recommend:recommend",
     "help": "agents.cli.which:which",
 }
 

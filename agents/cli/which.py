@@ -7,6 +7,7 @@ check      reads the scenario files and says what is wrong with them
 test       runs the scenarios' own test files, in seconds, with no data
 run        runs the whole pipeline in one process, on files or a simulated shop
 backtest   runs a plan over the recorded log and says what it would have sent; sends nothing
+recommend  computes what is bought together, new and popular, as lists of the catalogue
 replay     --verify: proves that this release decides as what is recorded was decided
 worker     runs one process of a cluster: ingest, journeys, sender
 advance    closes a history on a cluster, so that what is due fires

@@ -7,11 +7,12 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from agents import metrics
 from agents.kafka import clients
-from agents.kafka.tables import partition_count
-from models.catalogue import Product, list_named
+from agents.kafka.tables import partition_count, whole_topic
+from models.catalogue import Product, Ranking, list_named
 from models.topics import Topics
+from pipeline.errors import UsageError
 from pipeline.sending.catalogue import NOTHING, Catalogue
-from pipeline.sending.catalogue_rows import RowError, decode_row
+from pipeline.sending.catalogue_rows import RowError, decode_row, encode_row
 
 POLL_MS = 500
 # A store without a catalogue may get one: its sender need not be restarted for that.
@@ -98,3 +99,23 @@ class TopicGoods:
         self._catalogue = Catalogue(
             version, self._products, self._lists["related"], self._lists["new"], self._lists["popular"]
         )
+
+
+async def publish(bootstrap: str, topics: Topics, rows: list[Product | Ranking]) -> None:
+    """Write rows to the topic, and take away the lists that stand there and are no longer among them."""
+    new = {row.product_id if isinstance(row, Product) else row.key: row for row in rows}
+    old: dict[str, bool] = {}
+    async for record in whole_topic(bootstrap, [topics.products]):
+        key = (record.key or b"").decode(errors="replace")
+        old[key] = record.value is not None and list_named(key)[0] != ""
+    if not await partition_count(bootstrap, topics.products):
+        raise UsageError(f"the topic {topics.products} does not exist: run `parcours topics apply` first")
+    sender = clients.producer(bootstrap)
+    await sender.start()
+    try:
+        gone: dict[str, bytes | None] = {key: None for key, there in old.items() if there and key not in new}
+        values = gone | {key: encode_row(row) for key, row in new.items()}
+        sent = [await sender.send(topics.products, value, key=key.encode()) for key, value in values.items()]
+        await asyncio.gather(*sent)
+    finally:
+        await sender.stop()

@@ -1,9 +1,11 @@
 """What is doubtful in a scenario although it can be run: `parcours check` prints it as warnings.
 
-A trigger that machines set off; a wait that is over before the message that it asks about, or follows, must be out.
+A trigger that machines set off; a wait that is over before the message that it asks about, or follows, must be out; a
+template that shows goods without asking whether there are any.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 
 from models.scenario import ScenarioSpec, SendStep, WaitForStep, WaitStep
 from pipeline.durations import parse_duration
@@ -14,6 +16,9 @@ from pipeline.scenario.walking import Block, Path, blocks_of, walk
 from pipeline.yaml_places import Places
 
 Finding = tuple[Path, str]
+CATALOGUE_CALL = re.compile(r"\b(?:product|related|favourites|new_products|popular)\s*\(")
+SHOWN = r"\{\{[^}]*(?<![\w.])%s\b"
+ASKED = r"\{%%-?\s*(?:if|elsif|unless|for|case)\b[^%%]*(?<![\w.])%s\b"
 OPENED = "message_opened"
 MACHINES = (
     "machines open mail too (privacy proxies, scanners), so this says little of a person: "
@@ -24,11 +29,11 @@ MACHINES = (
 def warnings(sources: PlanSources) -> list[Problem]:
     """Return what is doubtful in a plan's scenarios, each with its place."""
     found, _ = read_scenarios(sources)
-    return [one for _, spec, places in found.values() for one in _of_scenario(spec, places)]
+    return [one for _, spec, places in found.values() for one in _of_scenario(spec, places, sources.files)]
 
 
-def _of_scenario(spec: ScenarioSpec, places: Places) -> Iterator[Problem]:
-    for path, message in (*_opens(spec), *_early(spec), *_close(spec)):
+def _of_scenario(spec: ScenarioSpec, places: Places, files: Mapping[str, str]) -> Iterator[Problem]:
+    for path, message in (*_opens(spec), *_early(spec), *_close(spec), *_goods(spec, files)):
         yield places.problem(path, f"warning: {message}")
 
 
@@ -78,4 +83,22 @@ def _close(spec: ScenarioSpec) -> Iterator[Finding]:
                     (*at, index + 1, "wait"),
                     f"{sent.send!r} may go out up to {sent.valid_for} after it is due (`valid_for`), past this wait "
                     f"of {wait.wait}: it and {then.send!r} could arrive together",
+                )
+
+
+def _goods(spec: ScenarioSpec, files: Mapping[str, str]) -> Iterator[Finding]:
+    """A template shows what the catalogue gives, and never asks whether it gave anything."""
+    for path, step in walk(spec.steps):
+        if not isinstance(step, SendStep):
+            continue
+        template = step.template or f"{spec.scenario}/{step.send}"
+        mine = sorted(name for name in files if name.startswith(f"{template}."))
+        for value in (name for name, text in step.data.items() if CATALOGUE_CALL.search(text)):
+            shown, asked = (re.compile(form % re.escape(value)) for form in (SHOWN, ASKED))
+            bare = [name for name in mine if shown.search(files[name]) and not asked.search(files[name])]
+            if bare:
+                yield (
+                    (*path, "with", value),
+                    f"without a catalogue {value!r} is empty, and {bare[0]} shows it all the same: put it in "
+                    f"{{% if {value} %}} … {{% endif %}}",
                 )

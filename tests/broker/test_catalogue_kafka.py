@@ -1,5 +1,6 @@
 """The catalogue on a real broker: a sender follows the topic `products`, and its receipts name how far."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -13,6 +14,8 @@ import pytest
 from agents.kafka import clients
 from agents.kafka.control import put
 from agents.kafka.topics import create, wanted
+from agents.senders.goods import TopicGoods
+from agents.senders.goods import publish as publish_rows
 from models.catalogue import Ranking
 from models.command import Command, Lookup
 from models.ids import digest
@@ -106,3 +109,17 @@ def _mail(outbox: Path, of: Command) -> str:
             assert part is not None
             return str(part.get_content())
     raise AssertionError(f"no mail of {of.id}")
+
+
+async def test_published_lists_replace_those_that_stand_there_and_leave_the_stores_products(store: Store) -> None:
+    await publish(store, {"mug": product("mug")})
+    lists = [Ranking(list="new", of=of, products=("mug",)) for of in ("kitchen", "light/old")]
+    await publish_rows(store.bootstrap, store.topics, list(lists))
+    await publish_rows(store.bootstrap, store.topics, [Ranking(list="new", of="light", products=("mug",))])
+    goods = TopicGoods(store.bootstrap, store.topics)
+    known = asyncio.Event()
+    following = asyncio.create_task(goods.follow(known))
+    await asyncio.wait_for(known.wait(), 30)
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+    assert (list(goods.now().products), goods.now().new) == (["mug"], {"light": ("mug",)})

@@ -122,3 +122,22 @@ def test_a_wait_that_is_over_before_the_message_must_be_out_is_doubted() -> None
         "past this wait of 2h: it and 'next' could arrive together"
     ]
     assert doubts(both.replace("channel: web}\n  - wait", "channel: web, valid_for: 2h}\n  - wait")) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "warned"),
+    [
+        ("{{ offers[0].name }}", True),
+        ("Have {{ offers | join: ', ' }}", True),
+        ("{% if offers and offers.size > 0 %}{{ offers[0].name }}{% endif %}", False),
+        ("{% for one in offers %}{{ one.name }}{% endfor %}", False),
+        ("{{ my.offers }}{{ my_offers }}", False),
+        ("Nothing of the kind", False),
+    ],
+)
+def test_a_template_that_shows_goods_without_asking_is_doubtful(text: str, warned: bool) -> None:
+    send = "  - send: hello\n    channel: sms\n    with: {offers: 'popular(3)', my: entry.id, my_offers: entry.id}\n"
+    scenario = "scenario: one\ntitle: One\npurpose: internal\nenter: {on: order_placed}\nsteps:\n" + send
+    found = warnings(PlanSources({"one/scenario.yaml": scenario, "one/hello.en.txt": text}))
+    said = "one/scenario.yaml:8:20: warning: without a catalogue 'offers' is empty, and one/hello.en.txt shows it"
+    assert [str(one).startswith(said) for one in found] == ([True] if warned else [])

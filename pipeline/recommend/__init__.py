@@ -1,0 +1,1 @@
+"""Lists for the catalogue, computed from what was recorded: bought together, new, popular."""
