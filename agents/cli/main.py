@@ -35,6 +35,7 @@ COMMANDS = {
     "backtest": "agents.cli.backtest:backtest",
     "replay": "agents.cli.verify:replay",
     "recommend": "agents.cli.recommend:recommend",
+    "explain": "agents.cli.explain:explain",
     "help": "agents.cli.which:which",
 }
 

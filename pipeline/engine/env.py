@@ -61,6 +61,7 @@ class Expr:
     known of a part of it. `counters` are the counts in a window that it reads. `limits` names the reads that it only
     compares with constants, as scores ("score.lead": points), counts ("count.KEY") or ages ("profile.last_seen": ms):
     as long as a value stays between two of them, nothing of the expression turns.
+    `terms()` gives the parts that have a value of their own, for whoever explains a decision; nothing else calls it.
     """
 
     source: str
@@ -70,6 +71,7 @@ class Expr:
     untimed: str = ""
     counters: tuple["Counter", ...] = ()
     limits: Mapping[str, tuple[int, ...]] = field(default_factory=dict, compare=False)
+    terms: Callable[[], tuple["Term", ...]] = tuple
 
     def holds(self, env: Env) -> bool:
         """Say whether the condition holds; a missing value makes it not hold."""
@@ -77,6 +79,15 @@ class Expr:
             return self.call(env) is True
         except Missing:
             return False
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A part of a condition with a value of its own: its text, its type ("money", "time", "int"), how it is reached."""
+
+    text: str
+    kind: str
+    call: Callable[[Env], Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from liquid import Environment
 
 from models.scenario import STATES, StateSpec
 from models.settings import SettingsSpec
-from pipeline.engine.env import Counter, Expr
+from pipeline.engine.env import Counter, Expr, Term
 from pipeline.engine.plan import START
 from pipeline.engine.rules import Threshold
 from pipeline.errors import Problem
@@ -30,7 +30,11 @@ def both(one: Expr | None, other: Expr | None) -> Expr | None:
         return one or other
     first, second = one.call, other.call
     reads = one.reads | other.reads
-    return Expr(other.source, lambda env: first(env) is True and second(env) is True, reads, other.changes)
+
+    def terms() -> tuple[Term, ...]:
+        return (*one.terms(), *other.terms())
+
+    return Expr(other.source, lambda env: first(env) is True and second(env) is True, reads, other.changes, terms=terms)
 
 
 class Reader:

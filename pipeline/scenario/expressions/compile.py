@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from difflib import get_close_matches
+from functools import partial
 from typing import Any
 
 from models.money import exponent
@@ -338,6 +339,8 @@ def compile_expression(text: str, scope: Scope, *, condition: bool = False, of_s
     if typed.type == DATE and not condition:
         # What goes out, or is kept, is text; only comparisons need days.
         call = _iso(call)
+    from pipeline.scenario.expressions.terms import terms_of
+
     changes = compiler.timing.changes()
     return Expr(
         source=text,
@@ -347,6 +350,7 @@ def compile_expression(text: str, scope: Scope, *, condition: bool = False, of_s
         untimed=compiler.timing.untimed,
         counters=tuple(compiler.counters[key] for key in sorted(compiler.counters)),
         limits=compiler.limited(),
+        terms=partial(terms_of, tree, text, scope),
     )
 
 

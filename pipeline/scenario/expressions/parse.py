@@ -32,6 +32,7 @@ class Node:
     parts: tuple["Node", ...] = ()
     offset: int = 0
     text: str = ""
+    end: int = 0  # the place in the text after it
 
 
 @v_args(meta=True)
@@ -40,7 +41,7 @@ class _Build(Transformer[Token, Node]):
 
     def _node(self, kind: str, meta: Any, parts: list[Any], value: Any = None, text: str = "") -> Node:
         operands = tuple(part for part in parts if isinstance(part, Node))
-        return Node(kind, value, operands, getattr(meta, "start_pos", 0), text)
+        return Node(kind, value, operands, getattr(meta, "start_pos", 0), text, getattr(meta, "end_pos", 0))
 
     def ternary(self, meta: Any, parts: list[Any]) -> Node:
         return self._node("ternary", meta, parts)

@@ -1,0 +1,108 @@
+"""The deep explanation: the customer's log replayed, which also says why something never matched."""
+
+from pathlib import Path
+
+from models.decision import Decision
+from pipeline.engine.plan import START, Scenario
+from pipeline.replay.checkpoints import nearest
+from pipeline.replay.explain import Explainer
+from pipeline.replay.explanation import Explanation, Never
+from pipeline.replay.guards import Guard
+from pipeline.replay.one import Step, steps_of
+from pipeline.replay.recorded import RecordedLog
+from pipeline.replay.records import Known, Records, Shelf, known_at, known_of, records_of
+from pipeline.runtime.checkpoints import checkpoints_of
+
+ENTRY = frozenset({"enter", "unless"})
+
+
+def explain(log: RecordedLog, customer: str) -> Explanation:
+    """Explain from what was recorded; LogError where nothing was."""
+    return Explainer(records_of(log, customer), Shelf(log)).explain()
+
+
+def beginning_of(log: RecordedLog, since: int | None) -> Path | None:
+    """Return the checkpoint at which a replay of an embedded log begins: the nearest before a time (UTC ms).
+
+    Without a time it is the log's beginning (None), or the oldest checkpoint where that is no longer kept.
+    """
+    first = log.first(0)
+    if since is not None:
+        return nearest(log.path, since)
+    kept = [one for one in checkpoints_of(log.path) if one.offset >= first]
+    return kept[0].path if first and kept else None
+
+
+def explain_deep(log: RecordedLog, customer: str, checkpoint: Path | None = None) -> Explanation:
+    """Explain by a replay from a checkpoint (else the log's beginning): exact states, every condition's values.
+
+    What was decided before the checkpoint is told from what was recorded.
+    """
+    records, shelf = records_of(log, customer), Shelf(log)
+    steps = list(steps_of(log, customer, checkpoint=checkpoint))
+    replayed = [(one, step) for step in steps if step.done is not None for one in step.done.decisions]
+    first = len(records.decisions) - len(replayed)
+    if first < 0 or [one for one, _ in replayed] != records.decisions[first:]:
+        found = Explainer(records, shelf).explain()
+        found.deep = found.differs = True
+        return found
+    deep = _Deep(records, replayed, first)
+    found = Explainer(records, shelf, deep.known, deep.guards).explain()
+    found.deep = True
+    live = steps[-1].plan if steps else None
+    if live is not None:
+        began = {one.scenario for one in records.decisions if one.outcome == "entered"}
+        found.never = [_never(one, steps, records) for one in live.scenarios if one.name not in began]
+    return found
+
+
+class _Deep:
+    """What the replay knows of each decision, by its number."""
+
+    def __init__(self, records: Records, replayed: list[tuple[Decision, Step]], first: int):
+        self._records = records
+        self._replayed = replayed
+        self._first = first
+
+    def known(self, number: int) -> Known:
+        """Return the state after the step of a decision: its profile is the one that the checks saw."""
+        at = self._records.decisions[number].at
+        if number < self._first:
+            return known_at(self._records, at)
+        done = self._replayed[number - self._first][1].done
+        state = done.customer if done is not None else None
+        return known_of(state) if state is not None else known_at(self._records, at)
+
+    def guards(self, number: int) -> tuple[Guard, ...]:
+        """Return the conditions that were looked at in the step of a decision."""
+        return tuple(self._replayed[number - self._first][1].guards) if number >= self._first else ()
+
+
+def _never(scenario: Scenario, steps: list[Step], records: Records) -> Never:
+    """Say why nobody of this id ever began a scenario: no such event, or which condition failed, with its values."""
+    types = {enter.on for enter in scenario.entries}
+    if types == {START}:
+        return Never(scenario=scenario.name, text="another scenario begins it, and none did")
+    refused = [one for one in records.decisions if one.scenario == scenario.name and one.outcome == "not_entered"]
+    looked = [
+        guard for step in steps for guard in step.guards if guard.scenario == scenario.name and guard.place in ENTRY
+    ]
+    failed = [guard for guard in looked if guard.held is not (guard.place == "enter")]
+    if refused:
+        reasons = sorted({one.reason for one in refused})
+        text = f"it was kept out: {', '.join(reasons)}"
+    elif failed:
+        text = f"its entry condition failed each of {len(looked)} times; the last time:"
+    elif not looked:
+        text = f"no {' or '.join(sorted(types))} came" if not _came(types, records) else _unconditional(types)
+    else:
+        text = "its conditions held, and nothing was decided"
+    return Never(scenario=scenario.name, text=text, looked_at=len(looked), guards=tuple(failed[-1:]))
+
+
+def _came(types: set[str], records: Records) -> bool:
+    return any(one.event.type in types for one in records.events)
+
+
+def _unconditional(types: set[str]) -> str:
+    return f"{' or '.join(sorted(types))} came before the scenario was live"
