@@ -7,6 +7,7 @@ name files of the plan. Liquid tags that stand between sections belong in `<mj-r
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from mjml import mjml2html
 
@@ -71,9 +72,15 @@ def to_html(name: str, bodies: Mapping[str, str]) -> str:
             # The compiler would leave it out without a word.
             raise MjmlError(f"{name}: <{found[1]}> is no MJML")
     try:
-        html: str = mjml2html(whole)
+        return _compiled(whole)
     except ValueError as error:
         raise MjmlError(f"{name}: not MJML: {error}{_near(whole, str(error))}") from None
+
+
+@lru_cache(maxsize=1024)
+def _compiled(whole: str) -> str:
+    """Return a document's HTML, made once: check, lint and renderer ask for the same."""
+    html: str = mjml2html(whole)
     return VOID_END.sub("", html)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -62,8 +63,14 @@ def split_head(text: str) -> tuple[dict[str, str], str]:
     if not text.startswith("---\n"):
         return {}, text
     head, _, body = text[4:].partition("\n---\n")
+    return dict(_read_head(head)), body
+
+
+@lru_cache(maxsize=4096)
+def _read_head(head: str) -> tuple[tuple[str, str], ...]:
+    """Read a head once: each scenario of a plan looks at all templates."""
     found = YAML(typ="safe", pure=True).load(head) or {}
-    return {str(key): str(value) for key, value in found.items()}, body
+    return tuple((str(key), str(value)) for key, value in found.items())
 
 
 def environment(bodies: Mapping[str, str], currency: str, zone: str, *, autoescape: bool) -> Environment:

@@ -12,6 +12,8 @@ COMMANDS = {
     "run": "agents.cli.run:run",
     "check": "agents.cli.plans:check",
     "test": "agents.cli.plans:test",
+    "preview": "agents.cli.looking:preview",
+    "send-test": "agents.cli.looking:send_test",
     "graph": "agents.cli.drawing:graph",
     "schema": "agents.cli.drawing:schema",
     "commands": "agents.cli.read:commands",

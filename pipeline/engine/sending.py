@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from models.command import Cause, Command, Lookup
 from models.customer import Enrolment, Sent, Waiting
 from models.ids import command_id
+from models.voucher import Voucher
 from pipeline.engine.caps import Full, full, hold_place
 from pipeline.engine.chances import is_held_out
 from pipeline.engine.ending import end
@@ -120,7 +121,10 @@ def _data(
     return data, lookups, missing
 
 
-def _emit(work: Work, scenario: Scenario, enrolment: Enrolment, op: Send, channel: str) -> None:
+def command_of(
+    work: Work, scenario: Scenario, enrolment: Enrolment, op: Send, channel: str
+) -> tuple[Command, list[Voucher], list[str]]:
+    """Return the command of a send as things stand, the vouchers that it names, and the values that are missing."""
     entry = enrolment.entry
     name = command_id(scenario.name, entry.event, op.name)
     issuer = Issuer(work.plan.settings.voucher_key, enrolment, work.id, op.name, name, work.now)
@@ -148,8 +152,13 @@ def _emit(work: Work, scenario: Scenario, enrolment: Enrolment, op: Send, channe
         depth=entry.depth + 1,
         lookups=lookups,
     )
+    return command, issuer.vouchers, missing
+
+
+def _emit(work: Work, scenario: Scenario, enrolment: Enrolment, op: Send, channel: str) -> None:
+    command, vouchers, missing = command_of(work, scenario, enrolment, op, channel)
     work.commands.append(command)
-    work.vouchers += issuer.vouchers
+    work.vouchers += vouchers
     detail = {"missing": missing} if missing else {}
     work.decide("sent", "due", enrolment, step=op.name, command=command.id, detail=detail)
     hold_place(work, scenario, command)

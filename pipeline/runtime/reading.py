@@ -157,9 +157,13 @@ class DataFolder:
         for offset, raw in self._folder.scan("dead-letters"):
             yield {"number": offset, **dead_letter_view(raw)}
 
+    def state(self, name: str) -> Customer | None:
+        """Return a customer's state, None where nothing is known of them."""
+        return self._state.get(name)
+
     def customer(self, name: str) -> dict[str, Any] | None:
         """Return a customer's page, None where nothing is known of them."""
-        found = self._state.get(name)
+        found = self.state(name)
         return None if found is None else customer_view(found)
 
     def customers(self) -> Iterator[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """What is doubtful in a scenario although it can be run: `parcours check` prints it as warnings.
 
 A trigger that machines set off; a wait that is over before the message that it asks about, or follows, must be out; a
-template that shows goods without asking whether there are any.
+template that shows goods without asking whether there are any; and what `template_lint` finds in the templates of mail.
 """
 
 import re
@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from models.scenario import ScenarioSpec, SendStep, WaitForStep, WaitStep
 from pipeline.durations import parse_duration
 from pipeline.errors import Problem
-from pipeline.scenario.compile import read_scenarios
+from pipeline.scenario.compile import read_scenarios, read_settings
 from pipeline.scenario.sources import PlanSources
+from pipeline.scenario.template_lint import of_templates
 from pipeline.scenario.walking import Block, Path, blocks_of, walk
 from pipeline.yaml_places import Places
 
@@ -29,7 +30,9 @@ MACHINES = (
 def warnings(sources: PlanSources) -> list[Problem]:
     """Return what is doubtful in a plan's scenarios, each with its place."""
     found, _ = read_scenarios(sources)
-    return [one for _, spec, places in found.values() for one in _of_scenario(spec, places, sources.files)]
+    doubts = [one for _, spec, places in found.values() for one in _of_scenario(spec, places, sources.files)]
+    mails = of_templates(sources.files, read_settings(sources), [spec for _, spec, _ in found.values()])
+    return [*doubts, *mails]
 
 
 def _of_scenario(spec: ScenarioSpec, places: Places, files: Mapping[str, str]) -> Iterator[Problem]:

@@ -15,7 +15,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, ValidationError
 
-from models.customer import Customer
+from models.command import Command
+from models.customer import Customer, Entry
 from models.event import Event, Position
 from models.ids import event_id
 from models.scenario import EventName, Name, Span, Text, Written
@@ -80,15 +81,20 @@ class TestResult:
     name: str
     differences: list[str] = field(default_factory=list)
     decisions: list[str] = field(default_factory=list)
+    commands: list[Command] = field(default_factory=list)
+    entries: dict[str, Entry] = field(default_factory=dict)  # enrolment -> what began it
 
 
-def run_tests(directory: Path, only: str | None = None) -> list[TestResult]:
-    """Run the test files of a plan's folder (of one scenario, where named); PlanError where a file is wrong."""
+def run_tests(directory: Path, only: str | None = None, plan: Plan | None = None) -> list[TestResult]:
+    """Run the test files of a plan's folder (of one scenario, where named); PlanError where a file is wrong.
+
+    `plan` is the folder's, where the caller has compiled it.
+    """
     sources = read_sources(directory)
     paths = [one for one in sorted(directory.rglob("*.test.yaml")) if only in {None, one.parent.name}]
     if not paths:
         return []
-    plan, settings = compile_plan(sources), read_settings(sources)
+    plan, settings = plan or compile_plan(sources), read_settings(sources)
     return [result for path in paths for result in _run_file(plan, settings, path)]
 
 
@@ -219,7 +225,9 @@ class _Run:
             done.append(api.fire_timers(customer, end, self.plan))
         commands = [one for step in done for one in step.commands if one.scenario == self.scenario]
         decisions = [one for step in done for one in step.decisions if one.scenario == self.scenario]
-        found = TestResult(self.places.file, self.spec.test)
+        found = TestResult(self.places.file, self.spec.test, commands=commands)
+        seen = [one for step in done if step.customer is not None for one in step.customer.enrolments]
+        found.entries = {one.id: one.entry for one in seen}
         found.decisions = [
             f"{self.text(one.at)}  {one.outcome} {one.step} ({one.reason})".replace("  (", " (") for one in decisions
         ]
