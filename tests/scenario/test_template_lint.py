@@ -79,10 +79,9 @@ def test_pictures_of_shared_parts_and_of_mjml_are_looked_at() -> None:
     files = {**GOOD, "shared/layout.mjml": layout, "hello/first.en.mjml": body, "hello/scenario.yaml": SCENARIO}
     del files["hello/first.en.html"]
     sources = PlanSources({**files, "settings.yaml": SETTINGS, "shared/part.html": '<img src="{{ a }}">'})
-    assert [str(one)[:58] for one in warnings(sources)] == [
-        "hello/first.en.mjml:1:24: warning: a picture without alter",
-        "shared/part.html:1:1: warning: a picture without alternativ",
-    ]
+    [image, part] = [str(one) for one in warnings(sources)]
+    assert image.startswith("hello/first.en.mjml:1:24: warning: a picture without alternative text")
+    assert part.startswith("shared/part.html:1:1: warning: a picture without alternative text")
 
 
 def test_a_store_that_offers_no_way_out_is_told_once() -> None:
