@@ -38,6 +38,10 @@ FULL: dict[str, Any] = {
     "amount": 2_500,
     "instalment": 2,
     "categories": ["mugs", "plates"],
+    "category": "mugs",
+    "product": 'Mug "Été" <rouge>',
+    "price": 1_250,
+    "image": "https://shop.example/p1.jpg",
 }
 # What the engine always gives for these scenarios; every other value may be missing.
 LEAST: dict[str, Any] = {"order_id": "o-77"}
