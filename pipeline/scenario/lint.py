@@ -81,6 +81,8 @@ def _close(spec: ScenarioSpec) -> Iterator[Finding]:
             sent, wait, then = steps[index : index + 3]
             if not (isinstance(sent, SendStep) and isinstance(wait, WaitStep) and isinstance(then, SendStep)):
                 continue
+            if "internal" in {sent.purpose or spec.purpose, then.purpose or spec.purpose}:
+                continue  # not both are the customer's to read
             if parse_duration(wait.wait) < parse_duration(sent.valid_for):
                 yield (
                     (*at, index + 1, "wait"),

@@ -122,6 +122,7 @@ def test_a_wait_that_is_over_before_the_message_must_be_out_is_doubted() -> None
         "past this wait of 2h: it and 'next' could arrive together"
     ]
     assert doubts(both.replace("channel: web}\n  - wait", "channel: web, valid_for: 2h}\n  - wait")) == []
+    assert doubts(both.replace("channel: web}\n  - wait", "channel: web, purpose: internal}\n  - wait")) == []
 
 
 @pytest.mark.parametrize(
