@@ -9,6 +9,7 @@ from typing import Any
 DATA = Path(__file__).parents[2] / "../shared/data"
 REES46 = DATA / "rees46-2019-10-01.csv.gz"
 RETAIL = DATA / "uci-online-retail.csv.gz"
+CDNOW = DATA / "cdnow.txt.gz"
 OPEN_TO_ALL = ("--set", "consent_default=granted", "--set", "require_address=false")
 
 
