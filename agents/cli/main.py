@@ -35,6 +35,7 @@ COMMANDS = {
     "source": "agents.cli.cluster:source",
     "worker": "agents.cli.worker:worker",
     "backtest": "agents.cli.backtest:backtest",
+    "diff": "agents.cli.diff:diff",
     "replay": "agents.cli.verify:replay",
     "recommend": "agents.cli.recommend:recommend",
     "explain": "agents.cli.explain:explain",

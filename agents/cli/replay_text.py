@@ -1,13 +1,9 @@
 """The reports of a replay as a person reads them in a terminal."""
 
 from collections.abc import Iterator
-from decimal import Decimal
 from typing import Any
 
-
-def money(minor: int, currency: str) -> str:
-    """Return an amount of minor units."""
-    return f"{Decimal(minor) / 100:,.2f} {currency}"
+from pipeline.replay.values import money_text
 
 
 def backtest_text(figures: dict[str, Any], currency: str) -> str:
@@ -25,7 +21,7 @@ def _backtest(figures: dict[str, Any], currency: str) -> Iterator[str]:
     yield f"messages per customer: {_histogram(figures['messages_per_customer'])}"
     for channel, hour in figures["busiest_hour"].items():
         yield f"busiest hour of {channel}: {hour['messages']:,} messages from {hour['from']}"
-    yield from _exact(figures["exact"])
+    yield from exact_lines(figures["exact"])
     if figures.get("refused"):
         yield "records that could not be used: " + _counts(figures["refused"])
 
@@ -46,9 +42,10 @@ def _scenario(name: str, one: dict[str, Any], currency: str) -> Iterator[str]:
         yield f"  finished  {one['completed']:,}"
     goals = one["goals"]
     if goals["reached"] or goals["held_out"]:
-        yield f"  goal      {goals['reached']:,} reached, worth {money(goals['value'], currency)}"
+        yield f"  goal      {goals['reached']:,} reached, worth {money_text(goals['value'], currency)}"
     if goals["held_out"]:
-        yield f"            {goals['held_out']:,} of the held out, worth {money(goals['held_out_value'], currency)}"
+        value = money_text(goals["held_out_value"], currency)
+        yield f"            {goals['held_out']:,} of the held out, worth {value}"
     if one["failed"] or one["dropped"]:
         yield f"  failed {one['failed']:,}, dropped {one['dropped']:,}"
 
@@ -70,7 +67,8 @@ def _histogram(found: dict[str, int]) -> str:
     return ", ".join(parts)
 
 
-def _exact(found: dict[str, Any]) -> Iterator[str]:
+def exact_lines(found: dict[str, Any]) -> Iterator[str]:
+    """Yield how much of what is sent is exact."""
     yield f"exact: {found['share']} of the messages depend on what customers did alone"
     for step, count in found["supposed"].items():
         yield f"  {step}: {count:,} depend on reactions to messages that were never sent: as if there were none"

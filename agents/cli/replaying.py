@@ -14,11 +14,11 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from agents.cli.cluster import parse_time
 from agents.cli.run import parse_settings, parse_span
 from pipeline.errors import UsageError
+from pipeline.replay.books import compiled
 from pipeline.replay.checkpoints import nearest
 from pipeline.replay.recorded import RecordedLog
 from pipeline.replay.spool import Spooled, spool_files, without_scenarios
 from pipeline.replay.spread import cores, scratch
-from pipeline.scenario.compile import compile_plan
 from pipeline.scenario.sources import PlanSources, read_sources
 
 Command = Any
@@ -137,7 +137,7 @@ def read_plan(directory: Path | None, said: tuple[str, ...]) -> PlanSources | No
             raise UsageError("--set changes a plan that --plan names")
         return None
     sources = read_sources(directory, parse_settings(said))
-    compile_plan(sources)
+    compiled(sources)
     return sources
 
 

@@ -8,6 +8,7 @@ test       runs the scenarios' own test files, in seconds, with no data
 run        runs the whole pipeline in one process, on files or a simulated shop
 backtest   runs a plan over the recorded log and says what it would have sent; sends nothing
 recommend  computes what is bought together, new and popular, as lists of the catalogue
+diff       runs a draft and the live plan over the recorded log and says which messages differ, and why
 replay     --verify: proves that this release decides as what is recorded was decided
 explain    says why each message to one customer was or was not sent, from the log
 worker     runs one process of a cluster: ingest, journeys, sender

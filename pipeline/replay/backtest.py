@@ -1,6 +1,5 @@
 """Backtest: a plan over a recorded log or a file, in event time, sending nothing."""
 
-import heapq
 import json
 import os
 import shutil
@@ -9,24 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from rocksdict import Rdict
 
+from pipeline.replay.results import Results
 from pipeline.replay.spread import Replayed
-from pipeline.replay.workspace import COMMANDS, DECISIONS, read_kind
-from pipeline.store.rocks import options
+from pipeline.replay.workspace import COMMANDS, DECISIONS
 
 COMMANDS_FILE, DECISIONS_FILE, SUMMARY_FILE = "commands.jsonl", "decisions.jsonl", "summary.json"
 
 
 def rows_of(found: Replayed, kind: bytes) -> Iterator[tuple[str, bytes]]:
     """Yield (customer, value) of all units in the order of customers."""
-    opened = [Rdict(str(folder), options()) for folder in found.folders]
-    try:
-        readers = [read_kind(rows, kind) for rows in opened]
-        yield from heapq.merge(*readers, key=lambda row: row[0].encode())
-    finally:
-        for rows in opened:
-            rows.close()
+    with Results(found.folders) as results:
+        yield from results.rows(kind)
 
 
 def commands_of(found: Replayed) -> Iterator[dict[str, Any]]:

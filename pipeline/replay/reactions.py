@@ -1,40 +1,157 @@
-"""Which steps of a scenario come after a look at reactions: what they do is known only where messages were really sent.
+"""Which sends of a plan may depend on what people did with messages: known only where those were really sent.
 
-A wait for `message_…`, a condition on opens, clicks, levels or scores, an entry or exit on such an event: whatever can
-follow it in the program depends on what people did with messages.
+A *look* is an op that waits for a reaction or reads one: `message_…`, opens, clicks, the best hour, and whatever is
+made of them: scores, counts, segments, levels, consent. What can follow a look in its program depends on it, and so
+does what such steps write: attributes, scores, scenarios that they start or that others ask about. An entry, an exit or
+a silence that looks makes all sends that it touches dependent. One round finds what follows from the last one's finds,
+until nothing is new.
 """
 
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from models.scenario import STATES
 from pipeline.engine.env import Expr
-from pipeline.engine.plan import Plan, Scenario, Send
+from pipeline.engine.moving import PROFILE_MOVED_BY
+from pipeline.engine.plan import AddScore, Plan, Scenario, Send, SetAttributes, Start, Until, Wait
+from pipeline.engine.rules import key_of, reads_of
 
 REACTIONS = "message_"
-READS = frozenset({"profile.opens", "profile.clicks", "profile.last_open_at", "profile.last_click_at"})
-# Functions that may count reactions, whatever their arguments.
-ROOTS = frozenset({"score", "scores", "level", "levels", "segment", "segments", "count", "count_same"})
+# A reaction counts no channel of visits; a field that nobody lists may be moved by any event.
+MOVED_BY = {**PROFILE_MOVED_BY, "channels": ()}
+# What a change of state is about: segment_entered -> "segment.".
+ABOUT = {on: on.partition("_")[0] + "." for on in STATES}
+Step = tuple[str, str]
 
 
-def reads_reactions(condition: Expr | None) -> bool:
-    """Say whether an expression may read what people did with messages."""
-    return condition is not None and any(
-        read in READS or read.replace("(", ".").partition(".")[0] in ROOTS for read in condition.reads
-    )
+def dependent(plan: Plan) -> frozenset[Step]:
+    """Return the (scenario, step) of a plan that may depend on reactions."""
+    return _Dependence(plan).steps()
+
+
+class _Dependence:
+    """What of one plan depends on reactions, found round by round."""
+
+    def __init__(self, plan: Plan):
+        self.plan = plan
+        self.rules = {key_of(rule): rule for rule in plan.rules.rules}
+        self.scores = {score.name: score for score in plan.rules.scores}
+        self.counted = {one.key: one.on for one in plan.rules.counters}
+        # Reads that depend: "customer.x", "score.x", "sent.scenario/step", "inside.x", and scenarios as "start.x".
+        self.known: set[str] = set()
+
+    def steps(self) -> frozenset[Step]:
+        """Return the sends that depend."""
+        before = -1
+        while len(self.known) > before:
+            before = len(self.known)
+            for scenario in self.plan.versions.values():
+                self._spread(scenario)
+        versions = self.plan.versions.values()
+        sends = [(one.name, op.name) for one in versions for op in one.program if isinstance(op, Send)]
+        return frozenset(step for step in sends if f"sent.{step[0]}/{step[1]}" in self.known)
+
+    def _spread(self, scenario: Scenario) -> None:
+        """Note what a scenario's steps make dependent."""
+        for index in self._region(scenario):
+            op = scenario.program[index]
+            self.known.add(f"inside.{scenario.name}")
+            match op:
+                case Send():
+                    self.known.add(f"sent.{scenario.name}/{op.name}")
+                case SetAttributes():
+                    self.known.update(f"customer.{name}" for name, _ in op.values)
+                case AddScore():
+                    self.known.update(f"score.{name}" for name, _ in op.points)
+                case Start():
+                    self.known.add(f"start.{op.scenario}")
+
+    def _region(self, scenario: Scenario) -> Iterable[int]:
+        """Return the ops that depend: all of them, or what can follow a look and what looks itself."""
+        program = scenario.program
+        if f"start.{scenario.name}" in self.known or self._entry_looks(scenario):
+            return range(len(program))
+        itself = [index for index, op in enumerate(program) if self._itself(op)]
+        waiting = [target for op in program if self._looks(scenario, op) for target in targets(op)]
+        seen: dict[int, None] = dict.fromkeys(itself)
+        passed: dict[int, None] = {}
+        while waiting:
+            at = waiting.pop()
+            if at not in passed and at < len(program):
+                passed[at] = None
+                waiting += targets(program[at])
+        return {**seen, **passed}
+
+    def _itself(self, op: Any) -> bool:
+        """Say whether a step depends without standing after a look: by what it holds, or by a silence."""
+        if isinstance(op, Send):
+            silenced = any(one.purpose == op.purpose and self._reads(one.when) for one in self.plan.settings.silences)
+            return silenced or any(self._reads(value) for _, value in op.data)
+        return isinstance(op, SetAttributes) and any(self._reads(value) for _, value in op.values)
+
+    def _entry_looks(self, scenario: Scenario) -> bool:
+        """Say whether who is inside depends: by an entry or an exit."""
+        entries = any(
+            self._event(scenario, one.on, one.subject) or self._reads(one.when) or self._reads(one.unless)
+            for one in scenario.entries
+        )
+        return entries or any(
+            self._event(scenario, one.on) or self._reads(one.where) or self._reads(one.when) for one in scenario.exits
+        )
+
+    def _looks(self, scenario: Scenario, op: Any) -> bool:
+        if isinstance(op, Until) and op.best_of is not None:
+            return True
+        if isinstance(op, Wait):
+            return self._event(scenario, op.restart_on)
+        events = [one.on for one in getattr(op, "alternatives", ())]
+        return any(self._event(scenario, on) for on in events) or any(self._reads(one) for one in _conditions(op))
+
+    def _event(self, scenario: Scenario, on: str | None, subject: str = "") -> bool:
+        """Say whether an event is a reaction, or a change of state that one may bring about."""
+        if on is None:
+            return False
+        if on not in ABOUT:
+            return on.startswith(REACTIONS)
+        if subject:
+            return self._read(subject, {})
+        return any(self._read(read, {}) for read in scenario.uses if read.startswith(ABOUT[on]))
+
+    def _reads(self, condition: Expr | None) -> bool:
+        if condition is None:
+            return False
+        counted = {one.key: one.on for one in condition.counters}
+        return any(self._read(read, counted) for read in condition.reads)
+
+    def _read(self, read: str, counted: dict[str, str]) -> bool:
+        """Say whether what is read may depend on a reaction."""
+        if read in self.known:
+            return True
+        root, _, name = read.partition(".")
+        match root:
+            case "profile":
+                return _any_reaction(MOVED_BY.get(name, (REACTIONS,)))
+            case "score":
+                return name in self.scores and _any_reaction(self.scores[name].points)
+            case "count":
+                return _any_reaction((counted.get(name) or self.counted.get(name, ""),))
+            case "segment" | "level":
+                rule = self.rules.get(read)
+                return rule is not None and any(self._read(inner, {}) for inner in reads_of(rule))
+        return root == "consent"
+
+
+def _any_reaction(kinds: Iterable[str]) -> bool:
+    return any(kind.startswith(REACTIONS) for kind in kinds)
 
 
 def _conditions(op: Any) -> Iterator[Expr | None]:
     for alternative in getattr(op, "alternatives", ()):
         yield from (alternative.where, alternative.when)
-    if not isinstance(op, Send):
-        for arm in getattr(op, "arms", ()):
-            yield from (part for part in arm if isinstance(part, Expr))
-
-
-def looks(op: Any) -> bool:
-    """Say whether an op looks at reactions."""
-    events = (alternative.on or "" for alternative in getattr(op, "alternatives", ()))
-    return any(name.startswith(REACTIONS) for name in events) or any(map(reads_reactions, _conditions(op)))
+    for arm in getattr(op, "arms", ()):
+        yield from (part for part in arm if isinstance(part, Expr))
+    if isinstance(op, Until):
+        yield op.day
 
 
 def targets(op: Any) -> list[int]:
@@ -43,30 +160,3 @@ def targets(op: Any) -> list[int]:
     found += [one.goto for one in getattr(op, "alternatives", ())]
     found += [arm[-1] for arm in getattr(op, "arms", ())]
     return found
-
-
-def dependent_steps(scenario: Scenario) -> frozenset[str]:
-    """Return the names of the sends of a scenario that come after a look at reactions."""
-    program = scenario.program
-    if _outside(scenario):
-        return frozenset(op.name for op in program if isinstance(op, Send))
-    seen: set[int] = set()
-    waiting = [target for op in program if looks(op) for target in targets(op)]
-    while waiting:
-        at = waiting.pop()
-        if at not in seen and at < len(program):
-            seen.add(at)
-            waiting += targets(program[at])
-    return frozenset(op.name for index, op in enumerate(program) if index in seen and isinstance(op, Send))
-
-
-def _outside(scenario: Scenario) -> bool:
-    events: Iterable[str] = [one.on for one in scenario.entries] + [one.on or "" for one in scenario.exits]
-    conditions = [part for one in scenario.entries for part in (one.when, one.unless)]
-    conditions += [part for one in scenario.exits for part in (one.where, one.when)]
-    return any(name.startswith(REACTIONS) for name in events) or any(map(reads_reactions, conditions))
-
-
-def dependent(plan: Plan) -> frozenset[tuple[str, str]]:
-    """Return the (scenario, step) of a plan that come after a look at reactions."""
-    return frozenset((one.name, step) for one in plan.versions.values() for step in dependent_steps(one))

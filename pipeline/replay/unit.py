@@ -6,6 +6,7 @@ from models.event import Event
 from models.journal import Bundle, Entry, JournalMessage
 from models.progress import Progress
 from pipeline.errors import RunError
+from pipeline.replay.books import ReplayBook
 from pipeline.replay.counting import Counting
 from pipeline.replay.errors import LogError
 from pipeline.replay.recorded import RecordedLog
@@ -15,16 +16,17 @@ from pipeline.replay.workspace import Workspace
 from pipeline.runtime.partition import PartitionRuntime
 from pipeline.runtime.plans import PlanBook
 from pipeline.scenario.sources import PlanSources
-from pipeline.sending.links import voucher_key
 
 COMMIT_EVENTS = 5_000
 WRITER = "replay"
+# Makes the plan book of a unit from how it finds a plan's sources.
+Book = Callable[[Callable[[str], PlanSources | None]], PlanBook]
 
 
 class UnitRun:
     """One unit at work; `report(messages, events)` is told how far it has come."""
 
-    def __init__(self, unit: Unit, report: Callable[[int, int], None], plans: PlanBook | None = None):
+    def __init__(self, unit: Unit, report: Callable[[int, int], None], book: Book | None = None):
         self.unit = unit
         self.task = unit.task
         self.report = report
@@ -32,7 +34,7 @@ class UnitRun:
         self.space = Workspace(unit.out / unit.name, self.task.checkpoint)
         if self.task.checkpoint is not None:
             self.space.keep_only(unit.takes)
-        self.plans = plans or PlanBook(self._find, voucher_key())
+        self.plans = (book or ReplayBook)(self._find)
         self.runtime = PartitionRuntime(self._progress(), self.space, self.plans)
         self.stretch = Stretch(self.task, lambda: self.runtime.watermark, unit.takes, self._withheld)
         self.counting = Counting()

@@ -17,9 +17,10 @@ from models.customer import Customer
 from models.progress import Progress
 from pipeline.replay.errors import LogError
 from pipeline.replay.recorded import RecordedLog
+from pipeline.replay.results import Results
 from pipeline.replay.spread import Watch, replay
 from pipeline.replay.task import Task
-from pipeline.replay.workspace import CANCELS, COMMANDS, DECISIONS, read_kind
+from pipeline.replay.workspace import CANCELS, COMMANDS, DECISIONS
 from pipeline.store.codec import COLD, HOT, PROGRESS, decode_customer, decode_progress
 from pipeline.store.rocks import options
 
@@ -126,15 +127,8 @@ def _by_customer(log: RecordedLog, path: Path, since: dict[tuple[str, int], int]
 
 def _merged(folders: list[Path], kind: bytes) -> Rows:
     """Yield (customer, value) of several folders in the order of customers; no customer is in two of them."""
-    import heapq
-
-    opened = [Rdict(str(folder), options()) for folder in folders]
-    try:
-        readers = [read_kind(rows, kind) for rows in opened]
-        yield from heapq.merge(*readers, key=lambda row: row[0].encode())
-    finally:
-        for rows in opened:
-            rows.close()
+    with Results(folders) as results:
+        yield from results.rows(kind)
 
 
 def _groups(rows: Rows) -> Iterator[tuple[str, list[bytes]]]:
