@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from pipeline.replay.values import money_text
+from pipeline.replay.shown import value_text
 
 
 def backtest_text(figures: dict[str, Any], currency: str) -> str:
@@ -42,9 +42,9 @@ def _scenario(name: str, one: dict[str, Any], currency: str) -> Iterator[str]:
         yield f"  finished  {one['completed']:,}"
     goals = one["goals"]
     if goals["reached"] or goals["held_out"]:
-        yield f"  goal      {goals['reached']:,} reached, worth {money_text(goals['value'], currency)}"
+        yield f"  goal      {goals['reached']:,} reached, worth {value_text(goals['value'], 'money', currency)}"
     if goals["held_out"]:
-        value = money_text(goals["held_out_value"], currency)
+        value = value_text(goals["held_out_value"], "money", currency)
         yield f"            {goals['held_out']:,} of the held out, worth {value}"
     if one["failed"] or one["dropped"]:
         yield f"  failed {one['failed']:,}, dropped {one['dropped']:,}"

@@ -15,6 +15,7 @@ import msgspec
 
 from models.command import Command
 from models.decision import Decision
+from pipeline.replay.guards import Guard
 
 APPEARS, DISAPPEARS, MOVES, CHANGES = KINDS = ("appears", "disappears", "moves", "changes")
 TIMES = ("due_at", "emitted_at")
@@ -24,19 +25,6 @@ CONTENT = tuple(name for name in Command.__struct_fields__ if name not in BESIDE
 VALID = "valid_for"
 # Decisions of a customer that say nothing of one message.
 Decisions = list[Decision]
-
-
-class Guard(msgspec.Struct, frozen=True, kw_only=True):
-    """A condition as it was evaluated at log time `at` (UTC ms): what it read, and whether it held (None: no value).
-
-    `place` is where it stands: scenario, and entry, exit, branch or wait_for.
-    """
-
-    place: str
-    source: str
-    at: int
-    held: bool | None
-    values: dict[str, str]
 
 
 class Cause(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,8 +15,9 @@ from models.command import Command
 from models.decision import Decision
 from pipeline.engine.plan import DAY_MS, Plan
 from pipeline.replay.books import compiled
-from pipeline.replay.changes import KINDS, Change, Decisions, Guard, changes_of
+from pipeline.replay.changes import KINDS, Change, Decisions, changes_of
 from pipeline.replay.diff_causes import cause_of
+from pipeline.replay.guards import Guard
 from pipeline.replay.results import Results
 from pipeline.replay.spread import Replayed, Watch, replay
 from pipeline.replay.task import Task
@@ -129,21 +130,18 @@ def _explain(found: Difference, task: Task, out: Path) -> None:
         found.examples[place] = [_with_guards(change, sides) for change in kept]
 
 
-def _with_guards(change: Change, sides: dict[str, dict[str, list[Guard]]]) -> Change:
-    """A message that is there has the conditions that led to it; where it is not, those that kept it away."""
-    command = change.command
-    both = {side: tuple(_relevant(noted, command)) for side, noted in sides.items()}
+def _with_guards(change: Change, sides: dict[str, list[Guard]]) -> Change:
+    both = {side: tuple(_relevant(seen, change.command)) for side, seen in sides.items()}
     return msgspec.structs.replace(change, guards=both)
 
 
-def _relevant(noted: dict[str, list[Guard]], command: Command) -> Iterator[Guard]:
-    """Yield the conditions of a message's own scenario: the entry's, then the last of each other one."""
-    mine = f"{command.scenario}: "
-    last: dict[tuple[str, str], Guard] = {}
-    for name in (command.reason.event_id, command.enrolment):
-        for guard in noted.get(name, []):
-            if guard.place.startswith(mine):
-                last[guard.place, guard.source] = guard
+def _relevant(seen: list[Guard], command: Command) -> Iterator[Guard]:
+    """Yield the conditions of a message's own scenario about its enrolment or entry event: each as it came out last."""
+    last: dict[tuple[str, str, int, str], Guard] = {}
+    for one in seen:
+        about = one.enrolment == command.enrolment or one.event == command.reason.event_id
+        if about and one.scenario == command.scenario and one.place != "goal":
+            last[one.place, one.step, one.arm, one.source] = one
     yield from last.values()
 
 

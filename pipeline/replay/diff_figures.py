@@ -7,10 +7,13 @@ import msgspec
 
 from models.command import Command
 from pipeline.engine.plan import DAY_MS
-from pipeline.replay.changes import KINDS, Change, Guard
+from pipeline.replay.changes import KINDS, Change
 from pipeline.replay.diff import Difference, Place, places
+from pipeline.replay.guards import NO_VALUE, Guard, Value
+from pipeline.replay.shown import value_text
 from pipeline.replay.summary import summary
 from pipeline.runtime.reading import command_view, iso
+from pipeline.scenario.compile import read_settings
 from pipeline.scenario.sources import OVERRIDES, PlanSources
 
 SIDES = ("was", "now")
@@ -72,6 +75,7 @@ def _days(found: Difference) -> list[dict[str, Any]]:
 
 def _place(found: Difference, place: Place) -> dict[str, Any]:
     kind, scenario, step = place
+    currency = read_settings(found.draft).store.currency
     reasons = {key[3]: count for key, count in found.reasons.items() if key[:3] == place}
     return {
         "kind": kind,
@@ -79,11 +83,11 @@ def _place(found: Difference, place: Place) -> dict[str, Any]:
         "step": step,
         "count": found.counts[place],
         "reasons": dict(sorted(reasons.items(), key=lambda row: (-row[1], row[0]))),
-        "examples": [_example(change) for change in found.examples[place]],
+        "examples": [_example(change, currency) for change in found.examples[place]],
     }
 
 
-def _example(change: Change) -> dict[str, Any]:
+def _example(change: Change, currency: str) -> dict[str, Any]:
     return {
         "customer": change.customer,
         "command": change.command.id,
@@ -94,7 +98,7 @@ def _example(change: Change) -> dict[str, Any]:
         "fields": list(change.fields),
         "was": _command(change.was),
         "now": _command(change.now),
-        "conditions": _conditions(change.guards),
+        "conditions": _conditions(change.guards, currency),
     }
 
 
@@ -107,20 +111,34 @@ def _command(command: Command | None) -> dict[str, Any] | None:
     return found
 
 
-def _conditions(guards: dict[str, tuple[Guard, ...]]) -> dict[str, list[dict[str, Any]]]:
+def _conditions(guards: dict[str, tuple[Guard, ...]], currency: str) -> dict[str, list[dict[str, Any]]]:
     """Return the conditions of each side; `alone` marks those that did not come out so on the other one."""
     came = {side: {(one.place, one.source, one.held) for one in found} for side, found in guards.items()}
     return {
         side: [
             {
-                **msgspec.structs.asdict(one),
-                "at": iso(one.at),
+                "place": " ".join(part for part in (one.place, one.step) if part),
+                "source": one.source,
+                "at": iso(one.now),
+                "held": one.held,
+                "values": {value.text: _shown(value, currency) for value in one.values},
                 "alone": not any((one.place, one.source, one.held) in came[other] for other in came if other != side),
             }
             for one in found
         ]
         for side, found in guards.items()
     }
+
+
+def _shown(value: Value, currency: str) -> str:
+    """Return a value as text; a report is passed on, so what people said of themselves stays out of it."""
+    if value.missing:
+        return NO_VALUE
+    if "customer." in value.text and isinstance(value.value, str):
+        return f"a text of {len(value.value)}"
+    if isinstance(value.value, list | dict):
+        return f"{len(value.value)} of them"
+    return value_text(value.value, value.kind, currency)
 
 
 def _texts(live: PlanSources, draft: PlanSources) -> list[str]:

@@ -57,10 +57,14 @@ class _Place:
 
 
 class Tracer:
-    """Wraps plans, and keeps what their conditions saw until it is taken."""
+    """Wraps plans, and keeps what their conditions saw until it is taken; `about` names the events and enrolments.
 
-    def __init__(self) -> None:
+    None: whatever they are about.
+    """
+
+    def __init__(self, about: frozenset[str] | None = None) -> None:
         self._seen: list[Guard] = []
+        self._about = about
 
     def take(self) -> list[Guard]:
         """Return what was noted since the last time, each once."""
@@ -141,7 +145,9 @@ class Tracer:
     def _note(
         self, one: Expr, terms: tuple[Term, ...], place: _Place, env: Env, held: bool | None, missing: str
     ) -> None:
-        event = env.event or {}
+        event, enrolment = str((env.event or {}).get("id", "")), env.enrolment.id if env.enrolment is not None else ""
+        if self._about is not None and event not in self._about and enrolment not in self._about:
+            return
         self._seen.append(
             Guard(
                 place=place.place,
@@ -151,8 +157,8 @@ class Tracer:
                 step=place.step,
                 arm=place.arm,
                 on=place.on,
-                event=str(event.get("id", "")),
-                enrolment=env.enrolment.id if env.enrolment is not None else "",
+                event=event,
+                enrolment=enrolment,
                 held=held,
                 missing=missing,
                 values=tuple(_value(term, env) for term in terms),

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from tests.acceptance.running import OPEN_TO_ALL, REES46, lines_of, parcours, run_history
 from tests.reference import rees46_fold
@@ -17,14 +18,7 @@ pytestmark = [
 ]
 SHIPPED = Path(__file__).parents[2] / "scenarios"
 # Meant for carts of 1,000 and more; as it is written, everybody gets the voucher.
-WRONG = """\
-  - branch:
-      - when: cart.total >= 0
-        then:
-          - {send: voucher, channel: email, with: {items: 'top(cart.items, 3, "price")', link: 'default(cart.url, "")'}}
-      - otherwise:
-          - {send: cross_sell, channel: email, with: {items: 'top(cart.items, 1, "price")', categories: profile.top_categories}}
-"""
+WRONG = "cart.total >= 0"
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +33,12 @@ def draft(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("plan") / "draft"
     shutil.copytree(SHIPPED, folder)
     file = folder / "abandoned-cart" / "scenario.yaml"
-    file.write_text(file.read_text().partition("  - split: third_message")[0] + WRONG)
+    yaml = YAML()
+    scenario = yaml.load(file.read_text())
+    voucher, cross_sell = (path["then"] for path in scenario["steps"].pop()["paths"])
+    scenario["steps"].append({"branch": [{"when": WRONG, "then": voucher}, {"otherwise": cross_sell}]})
+    with file.open("w") as out:
+        yaml.dump(scenario, out)
     return folder
 
 
@@ -58,7 +57,7 @@ def test_a_voucher_to_everyone_is_caught_with_the_right_count(live: Path, draft:
     appears = next(one for one in figures["changes"] if one["kind"] == "appears")
     assert appears["reasons"] == {"split third_message: cross_sell": 30}
     [held] = [one for one in appears["examples"][0]["conditions"]["now"] if one["alone"]]
-    assert (held["source"], held["held"]) == ("cart.total >= 0", True)
+    assert (held["source"], held["held"]) == (WRONG, True)
     assert held["values"]["cart.total"].endswith(" EUR")
     assert "<svg" in page.read_text()
     assert "30 sent by the draft alone" in text.read_text()

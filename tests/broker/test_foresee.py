@@ -1,0 +1,75 @@
+"""On a cluster: a replay of the topics gives what two workers gave, with one killed in mid-transaction, byte for byte."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from models.command import Command
+from pipeline.runtime.reading import command_view
+from tests.acceptance.running import REES46
+from tests.broker.cluster import Cluster, wait_for
+from tests.broker.test_end_to_end import OPEN, finished, read_history
+
+pytestmark = [
+    pytest.mark.broker,
+    pytest.mark.data,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(not REES46.exists(), reason=f"the real store data is not at {REES46}"),
+]
+PAUSING = {"PARCOURS_TEST_PAUSE_IN_TRANSACTION_S": "25"}
+
+
+@pytest.fixture(scope="module")
+def ran(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A day of a store through two workers, of which one is killed with a transaction open."""
+    one = Cluster(kafka, tmp_path_factory.mktemp("cluster"), [{"name": "rees46", "mapping": "rees46"}], OPEN)
+    try:
+        one.topics_apply()
+        one.run("produce", "--input", REES46, "--mapping", "rees46", "--topic", one.topic_of["rees46"])
+        read_history(one)
+        victim = one.journeys("a", env=PAUSING)
+        markers = one.folder / "journeys-a"
+        wait_for(lambda: list(markers.glob("in-transaction-*")), 40, "a transaction is open with all its records sent")
+        victim.kill()
+        victim.wait()
+        one.journeys("b")
+        one.journeys("c")
+        wait_for(lambda: finished(one), 120, "the journal is read to its end")
+        yield one
+    finally:
+        one.stop()
+
+
+def said(cluster: Cluster, *words: str | Path) -> dict[str, Any]:
+    out = cluster.run(*words, "--kafka", "--prefix", cluster.prefix, "--json")
+    found: dict[str, Any] = json.loads(out)
+    return found
+
+
+def test_a_replay_of_the_topics_is_what_the_workers_wrote_byte_for_byte(ran: Cluster) -> None:
+    verdict = said(ran, "replay", "--verify")
+    assert verdict["differences"] == []
+    assert verdict["compared"]["delivery"] == len(ran.rows("commands")) > 300
+    assert verdict["compared"]["decisions"] == len(ran.rows("decisions"))
+    assert verdict["compared"]["states"] == len(ran.customers())
+
+
+def test_a_backtest_of_the_live_plan_over_the_topics_sends_what_was_sent(ran: Cluster, tmp_path: Path) -> None:
+    figures = said(ran, "backtest", "--out", tmp_path / "out")
+    lines = (tmp_path / "out" / "commands.jsonl").read_bytes().splitlines()
+    found = [command_view(msgspec.to_builtins(msgspec.json.decode(line, type=Command))) for line in lines]
+    live = sorted(ran.rows("commands"), key=lambda row: row["customer"].encode())
+    assert sorted(found, key=lambda row: row["customer"].encode()) == live
+    assert figures["sent"] == len(live)
+    assert figures["exact"]["share"] == "100.0%"
+
+
+def test_a_diff_of_the_live_plan_with_itself_over_the_topics_finds_nothing(ran: Cluster) -> None:
+    settings = [word for key, value in OPEN.items() for word in ("--set", f"{key}={value}")]
+    figures = said(ran, "diff", "--plan", "scenarios", *settings, "--fail-over", "0%")
+    assert figures["changed"] == 0
+    assert figures["messages"]["was"] == figures["messages"]["now"] == len(ran.rows("commands"))
