@@ -19,6 +19,7 @@ def backtest(plan: Path | None, out: Path | None, as_json: bool, **said: Any) ->
     from agents.cli.replay_text import backtest_text
     from pipeline.errors import UsageError
     from pipeline.replay.backtest import write_results
+    from pipeline.replay.limits import against_limits
     from pipeline.replay.spread import replay
     from pipeline.replay.summary import summary
     from pipeline.replay.task import Task
@@ -31,7 +32,9 @@ def backtest(plan: Path | None, out: Path | None, as_json: bool, **said: Any) ->
         draft = draft or live_plan(at.log)
         task = Task(at.log, draft, at.since, at.until, decisions=out is not None, checkpoint=at.checkpoint)
         found = replay(task, at.folder, at.processes, at.watch("replaying"))
+        settings = read_settings(draft)
         figures = {"plan": draft.hash, **summary(found)}
+        figures["busiest_hour"] = against_limits(figures["busiest_hour"], settings.senders)
         if at.spooled is not None:
             figures["refused"] = dict(at.spooled.refused.most_common())
         if out is not None:
@@ -39,4 +42,4 @@ def backtest(plan: Path | None, out: Path | None, as_json: bool, **said: Any) ->
     if as_json:
         sys.stdout.buffer.write(orjson.dumps(figures) + b"\n")
     else:
-        click.echo(backtest_text(figures, read_settings(draft).store.currency))
+        click.echo(backtest_text(figures, settings.store.currency))

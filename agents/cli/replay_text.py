@@ -20,10 +20,17 @@ def _backtest(figures: dict[str, Any], currency: str) -> Iterator[str]:
     yield ""
     yield f"messages per customer: {_histogram(figures['messages_per_customer'])}"
     for channel, hour in figures["busiest_hour"].items():
-        yield f"busiest hour of {channel}: {hour['messages']:,} messages from {hour['from']}"
+        yield f"busiest hour of {channel}: {hour['messages']:,} messages from {hour['from']}" + _limit(hour)
     yield from exact_lines(figures["exact"])
     if figures.get("refused"):
         yield "records that could not be used: " + _counts(figures["refused"])
+
+
+def _limit(hour: dict[str, Any]) -> str:
+    if hour.get("limit") is None:
+        return ""
+    minutes = f"it takes {hour['minutes']:,} minutes" if hour["minutes"] > 60 else "it takes the hour or less"
+    return f"; the provider takes {hour['limit']:,} an hour: {minutes}"
 
 
 def _scenario(name: str, one: dict[str, Any], currency: str) -> Iterator[str]:

@@ -15,6 +15,11 @@ def nearest(data: Path, moment: int) -> Path | None:
     return max(found, key=lambda one: one.offset).path if found else None
 
 
+def begins(checkpoint: Path | None) -> dict[tuple[str, int], int]:
+    """Return where the streams of a run stood where a replay begins; nothing for the log's beginning."""
+    return {} if checkpoint is None else stream_ends(checkpoint)
+
+
 def stream_ends(checkpoint: Path) -> dict[tuple[str, int], int]:
     """Return the offset after the last record of each stream of an embedded run when the checkpoint was taken."""
     rows = Rdict(str(checkpoint), options(), access_type=AccessType.read_only())

@@ -25,6 +25,7 @@ from pipeline.replay.task import Task, Unit, UnitResult
 from pipeline.replay.unit import run_unit
 
 LOOK_S = 0.2
+HAPPENED = frozenset({"sent", "entered", "suppressed", "waiting", "exited", "completed"})
 Watch = Callable[[int, int, int], None]
 _progress: Any = None
 
@@ -113,7 +114,15 @@ def replay(task: Task, out: Path, processes: int = 1, watch: Watch | None = None
     result = Replayed(found)
     for one in found:
         result.counts.update(one.counts)
+    _check_range(task, result)
     return result
+
+
+def _check_range(task: Task, found: Replayed) -> None:
+    """A stretch in which nobody did anything and nothing was due is most likely a slip in its dates."""
+    bounded = task.customers is None and (task.since is not None or task.until is not None)
+    if bounded and not any(one.events for one in found.units) and not any(key[0] in HAPPENED for key in found.counts):
+        raise LogError("the log has nothing between --from and --to: no event, and nothing that was due")
 
 
 def _totals(task: Task, units: list[Unit]) -> int:

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from models.event import Event
 from models.journal import Bundle, Entry, JournalMessage
 from models.progress import Progress
-from pipeline.errors import RunError
+from pipeline.errors import PlanError, RunError
 from pipeline.replay.books import ReplayBook
+from pipeline.replay.checkpoints import begins
 from pipeline.replay.counting import Counting
 from pipeline.replay.errors import LogError
 from pipeline.replay.recorded import RecordedLog
@@ -41,6 +42,7 @@ class UnitRun:
         self.withheld = 0
         # What goes out counts: not before the stretch has begun.
         self._counted = self.stretch.counting
+        self._events_before = 0
         self._offset = self.runtime.progress.next_offset
 
     def _find(self, name: str) -> PlanSources | None:
@@ -67,7 +69,8 @@ class UnitRun:
     def run(self) -> UnitResult:
         """Replay to the end of the stretch, and count."""
         if self.task.draft is not None and self.log.was_live:
-            self.space.load_live(self.log, self.unit.partition, self.unit.takes)
+            begun_at = begins(self.task.checkpoint).get(("delivery", self.unit.partition), 0)
+            self.space.load_live(self.log, self.unit.partition, self.unit.takes, begun_at)
         start = self.runtime.progress.next_offset
         if start and self.log.first(self.unit.partition) > start:
             raise LogError(f"the journal's partition {self.unit.partition} begins after the checkpoint")
@@ -97,6 +100,7 @@ class UnitRun:
                 self._drain()
                 self._commit()
                 self._counted = True
+                self._events_before = self.runtime.progress.counts.events
             self._read(entries, message.appended_at)
         # What is due goes out before the next message is read: it may hold the reactions to it.
         self._drain()
@@ -128,7 +132,8 @@ class UnitRun:
         self.counting.counts["withheld",] += self.withheld
         found = UnitResult(out=self.unit.out / self.unit.name, counts=dict(self.counting.counts))
         progress = self.runtime.progress
-        found.watermark, found.events = self.runtime.watermark, progress.counts.events
+        found.watermark = self.runtime.watermark
+        found.events = progress.counts.events - self._events_before
         return found
 
     def close(self) -> None:
@@ -142,7 +147,8 @@ def run_unit(unit: Unit, report: Callable[[int, int], None]) -> UnitResult:
     run = UnitRun(unit, report)
     try:
         return run.run()
-    except RunError as error:
+    except (RunError, PlanError) as error:
+        # It may come from another process: what carries more than a text would not arrive whole.
         raise LogError(str(error)) from None
     finally:
         run.close()

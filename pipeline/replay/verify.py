@@ -15,6 +15,7 @@ from rocksdict import Rdict, WriteBatch
 
 from models.customer import Customer
 from models.progress import Progress
+from pipeline.replay.checkpoints import begins
 from pipeline.replay.errors import LogError
 from pipeline.replay.recorded import RecordedLog
 from pipeline.replay.results import Results
@@ -84,7 +85,7 @@ def verify(task: Task, out: Path, processes: int = 1, watch: Watch | None = None
         whole = Task(task.log, until=task.until, checkpoint=task.checkpoint, decisions=True)
         found = replay(whole, out, processes, watch)
         verdict = Verdict()
-        since = _ends(task.checkpoint)
+        since = begins(task.checkpoint)
         recorded = _by_customer(log, out / "recorded", since)
         for stream, kind in STREAMS.items():
             replayed = _merged(found.folders, kind)
@@ -94,15 +95,6 @@ def verify(task: Task, out: Path, processes: int = 1, watch: Watch | None = None
         return verdict
     finally:
         log.close()
-
-
-def _ends(checkpoint: Path | None) -> dict[tuple[str, int], int]:
-    """Return where the streams ended when a checkpoint was taken."""
-    if checkpoint is None:
-        return {}
-    from pipeline.replay.checkpoints import stream_ends
-
-    return stream_ends(checkpoint)
 
 
 def _by_customer(log: RecordedLog, path: Path, since: dict[tuple[str, int], int]) -> Path:

@@ -72,14 +72,19 @@ class Workspace(RocksState):
                 rows.next()
         self._rows.write(batch)
 
-    def load_live(self, log: RecordedLog, partition: int, takes: Callable[[str], bool]) -> None:
-        """Note what the live run emitted, so that reactions to what is not emitted here are known."""
+    def load_live(self, log: RecordedLog, partition: int, takes: Callable[[str], bool], begun_at: int) -> None:
+        """Note what the live run emitted, so that reactions to what is not emitted here are known.
+
+        What it had emitted before offset `begun_at` of `delivery`, where the replay begins, counts as emitted here.
+        """
         batch = WriteBatch(raw_mode=True)
-        for number, raw in enumerate(log.records("delivery", partition)):
+        for offset, raw in log.rows("delivery", partition):
             found = _delivered.decode(raw)
             if isinstance(found, LiveCommand) and takes(found.customer):
                 batch.put(LIVE + found.id.encode(), found.emitted_at.to_bytes(8, "big"))
-            if number % 10_000 == 9_999:
+                if offset < begun_at:
+                    batch.put(EMITTED + found.id.encode(), b"")
+            if offset % 10_000 == 9_999:
                 self._rows.write(batch)
                 batch = WriteBatch(raw_mode=True)
         self._rows.write(batch)
