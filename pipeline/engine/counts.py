@@ -13,13 +13,15 @@ from pipeline.engine.env import Counter
 BUCKETS = 60
 # Values whose counts are kept apart for one counter: the latest.
 VALUES_MAX = 50
+# Values whose events have all left the window are looked for, and forgotten, when a new one makes so many.
+CLEARED_AT = frozenset({4, 8, 16, 32})
 
 Buckets = tuple[tuple[int, int], ...]
 
 
 def width_ms(window_ms: int) -> int:
     """Return the length of a bucket."""
-    return max(1, -(-window_ms // BUCKETS))
+    return -(-window_ms // BUCKETS) or 1
 
 
 def _first(window_ms: int, now: int) -> int:
@@ -30,16 +32,28 @@ def _first(window_ms: int, now: int) -> int:
 def counted(buckets: Buckets, window_ms: int, at: int, now: int) -> Buckets:
     """Return the buckets with one event of a time `at` counted, without those that are over."""
     first, mine = _first(window_ms, now), at // width_ms(window_ms)
-    kept = {bucket: count for bucket, count in buckets if bucket >= first}
-    if mine >= first:
-        kept[mine] = kept.get(mine, 0) + 1
+    if buckets and buckets[0][0] < first:
+        buckets = tuple(one for one in buckets if one[0] >= first)
+    if mine < first:
+        return buckets
+    if not buckets or buckets[-1][0] < mine:
+        return (*buckets, (mine, 1))
+    if buckets[-1][0] == mine:
+        return (*buckets[:-1], (mine, buckets[-1][1] + 1))
+    kept = dict(buckets)
+    kept[mine] = kept.get(mine, 0) + 1
     return tuple(sorted(kept.items()))
 
 
 def count_of(buckets: Buckets, window_ms: int, now: int) -> int:
     """Return how many events count at a time (UTC ms)."""
-    first = _first(window_ms, now)
-    return sum(count for bucket, count in buckets if bucket >= first)
+    if not buckets:
+        return 0
+    first, found = _first(window_ms, now), 0
+    for bucket, count in buckets:
+        if bucket >= first:
+            found += count
+    return found
 
 
 def falls_at(buckets: Buckets, window_ms: int, number: int, now: int) -> int:
@@ -74,6 +88,8 @@ def add(
 
 def _with_value(table: dict[str, Buckets], counter: Counter, value: str, at: int, now: int) -> dict[str, Buckets]:
     found = {**table, value: counted(table.get(value, ()), counter.window_ms, at, now)}
+    if found[value] and (value in table or (len(found) <= VALUES_MAX and len(found) not in CLEARED_AT)):
+        return found
     first = _first(counter.window_ms, now)
     live = {name: buckets for name, buckets in found.items() if buckets and buckets[-1][0] >= first}
     while len(live) > VALUES_MAX:

@@ -55,7 +55,7 @@ def look(work: Work, happening: Happening) -> None:
     """Let an event reach goals and end enrolments; on a closing one it cancels what is unsettled."""
     for enrolment in work.enrolments:
         scenario = work.scenario_of(enrolment)
-        if scenario is None:
+        if scenario is None or happening.type not in scenario.heard:
             continue
         kept = enrolment
         if scenario.goal is not None and scenario.goal.on == happening.type:
@@ -73,7 +73,7 @@ def look_at_conditions(work: Work, happening: Happening) -> None:
     """End the enrolments whose exit condition holds now; of closing ones take back what is unsettled."""
     for enrolment in work.enrolments:
         scenario = work.scenario_of(enrolment)
-        if scenario is None or (enrolment.closing and not unsettled(enrolment)):
+        if scenario is None or not scenario.conditions or (enrolment.closing and not unsettled(enrolment)):
             continue
         reason = exit_condition(work, scenario, enrolment, only_changed=True)
         if reason is None:
@@ -87,8 +87,9 @@ def look_at_conditions(work: Work, happening: Happening) -> None:
 
 def exit_condition(work: Work, scenario: Scenario, enrolment: Enrolment, *, only_changed: bool = False) -> str | None:
     """Return the reason of an exit condition that holds; `only_changed` leaves out those whose values stayed."""
-    for rule in scenario.exits:
-        if rule.when is None or (only_changed and not _may_have_changed(work, rule.when)):
+    for rule in scenario.conditions:
+        assert rule.when is not None
+        if only_changed and not _may_have_changed(work, rule.when):
             continue
         if rule.when.holds(work.env(enrolment)):
             return rule.reason

@@ -7,7 +7,7 @@ later, more events leave a window later, a younger time grows old later. So the 
 nothing, and would have hastened nothing; `tests/engine/test_margins.py` tries it.
 """
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 
 from models.customer import Tracked
 from pipeline.engine import counts, scores
@@ -34,18 +34,14 @@ def turned(work: Work, was: Tracked, moved: Moved) -> bool:
         if work.tracked.scores.get(rule.name) is was.scores.get(rule.name):
             continue
         old, new = scores.value_at(was, rule, now), scores.value_at(work.tracked, rule, now)
-        if new - old < SURE or between(limits, old // scores.POINT) != between(limits, new // scores.POINT):
+        if new - old < SURE or bisect_right(limits, old) != bisect_right(limits, new):
             return True
     for counter, limits in moved.counts:
         buckets = work.tracked.counts.get(counter.key, ())
         held = was.counts.get(counter.key, ())
-        if buckets is not held and between(limits, counts.count_of(held, counter.window_ms, now)) != between(
-            limits, counts.count_of(buckets, counter.window_ms, now)
-        ):
+        if buckets is held:
+            continue
+        old, new = (counts.count_of(one, counter.window_ms, now) for one in (held, buckets))
+        if bisect_right(limits, old) != bisect_right(limits, new):
             return True
     return False
-
-
-def between(limits: tuple[int, ...], value: int) -> int:
-    """Return where a value lies among limits: even between two, odd on one."""
-    return bisect_left(limits, value) + bisect_right(limits, value)

@@ -12,7 +12,7 @@ RECENT_IDS = 32
 def as_remembered(work: Work, happening: Happening) -> Remembered:
     """Return an event as the state keeps it: with the fields that the plan names of its type."""
     fields = work.plan.remembered.get(happening.type, ())
-    data = {name: bounded(happening.view[name]) for name in fields if name in happening.view}
+    data = {name: bounded(happening.view[name]) for name in fields if name in happening.view} if fields else {}
     return Remembered(id=happening.id, type=happening.type, at=happening.at, data=data)
 
 
@@ -26,10 +26,15 @@ def remember(work: Work, happening: Happening) -> None:
     if happening.type not in work.plan.remembered:
         return
     new = as_remembered(work, happening)
-    same = [old for old in work.remembered if old.type == new.type]
-    others = [old for old in work.remembered if old.type != new.type]
-    same = sorted((*same, new), key=by_time)[-KEPT_OF_A_TYPE:]
-    work.remembered = (*others, *same)
+    same: list[Remembered] = []
+    others: list[Remembered] = []
+    for old in work.remembered:
+        (same if old.type == new.type else others).append(old)
+    in_order = not same or by_time(same[-1]) <= by_time(new)
+    same.append(new)
+    if not in_order:
+        same.sort(key=by_time)
+    work.remembered = (*others, *same[-KEPT_OF_A_TYPE:])
 
 
 def view_of(kept: Remembered) -> dict[str, object]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from models.event_types import OWN_ACTS, VIEWED
 from pipeline.engine.env import Counter
 from pipeline.engine.rules import Moved, Rule, ScoreRule, is_timed, key_of, limits_of, reads_of
+from pipeline.engine.scores import POINT
 
 ORDER = ("order_placed",)
 LOOKS = ("product_viewed", "cart_item_added", "order_placed")
@@ -92,8 +93,8 @@ class Moving:
         return Moved(
             rules=tuple(rules.values()),
             always=tuple(rule for key, rule in rules.items() if key in always),
-            scores=tuple((self.scores[name], tuple(found)) for name, found in _of("score", limits)),
-            counts=tuple((self.counters[name], tuple(found)) for name, found in _of("count", limits)),
+            scores=tuple((self.scores[name], _bounds(found, POINT)) for name, found in _of("score", limits)),
+            counts=tuple((self.counters[name], _bounds(found)) for name, found in _of("count", limits)),
             ages=tuple((name, found[0]) for name, found in _of("profile", limits)),
         )
 
@@ -122,6 +123,11 @@ class Moving:
         if root == "count":
             return (self.counters[name].on,) if name in self.counters else ()
         return MOVED_BY.get(root, (ANY,))
+
+
+def _bounds(limits: list[int], unit: int = 1) -> tuple[int, ...]:
+    """Return what lies below, on and above each limit apart: the first values on it and above it."""
+    return tuple(sorted(dict.fromkeys(bound * unit for limit in limits for bound in (limit, limit + 1))))
 
 
 def _of(root: str, limits: dict[str, list[int]]) -> Iterable[tuple[str, list[int]]]:

@@ -243,6 +243,14 @@ class Scenario:
     uses: tuple[str, ...] = ()  # what its expressions and entries read
     counters: tuple[Counter, ...] = ()
     thresholds: tuple[Threshold, ...] = ()
+    heard: frozenset[str] = field(init=False, compare=False, repr=False)  # the events that exits and the goal name
+    conditions: tuple[ExitRule, ...] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        named = [rule.on for rule in self.exits if rule.on is not None]
+        heard = frozenset([*named, self.goal.on] if self.goal is not None else named)
+        object.__setattr__(self, "heard", heard)
+        object.__setattr__(self, "conditions", tuple(rule for rule in self.exits if rule.when is not None))
 
 
 @dataclass(frozen=True, slots=True)

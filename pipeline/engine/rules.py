@@ -67,8 +67,8 @@ Rule = Segment | Threshold | Level
 class Moved:
     """What an event may change: `rules`, in their order.
 
-    Scores (limits in points), counts and ages (a field of the profile, the least duration in ms) that stay
-    between the same limits turn nothing: then only `always` is looked at. See `engine.margins`.
+    Scores (bounds in 1/1000 points), counts and ages (a field of the profile, the least duration in ms) that stay
+    between the same bounds turn nothing: then only `always` is looked at. See `engine.margins`.
     """
 
     rules: tuple[Rule, ...] = ()

@@ -60,8 +60,11 @@ def _due(enrolment: Enrolment) -> int:
 
 
 def _first_due(work: Work) -> Enrolment | None:
-    due = [one for one in work.enrolments if _due(one) < work.watermark]
-    return min(due, key=lambda enrolment: _order(work, enrolment)) if due else None
+    watermark = work.watermark
+    due = [one for one in work.enrolments if one.waiting is not None and one.waiting.due < watermark]
+    if not due:
+        return None
+    return min(due, key=lambda enrolment: _order(work, enrolment))
 
 
 def _forgotten_by(work: Work, at: int) -> bool:

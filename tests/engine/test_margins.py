@@ -127,13 +127,13 @@ def test_a_look_that_is_spared_would_have_found_nothing(rows: list[tuple[str, in
 def test_looks_are_spared_and_those_of_what_is_not_compared_with_a_constant_are_not() -> None:
     view = PLAN.rules.moved["product_viewed"]
     assert [one.name for one in view.always] == ["odd"]
-    assert {rule.name: limits for rule, limits in view.scores} == {
-        "engagement": (10, 40),
-        "kept": (4,),
-        "lead": (3, 6, 8),
+    assert {rule.name: bounds for rule, bounds in view.scores} == {
+        "engagement": (10_000, 11_000, 40_000, 41_000),
+        "kept": (4_000, 5_000),
+        "lead": (3_000, 4_000, 6_000, 7_000, 8_000, 9_000),
     }
     assert dict(view.ages) == {"last_seen": 3 * DAY}
-    assert sorted(limits for _, limits in view.counts) == [(1,), (3,)]
+    assert sorted(bounds for _, bounds in view.counts) == [(1, 2), (3, 4)]
     assert "odd" in [one.name for one in view.rules] and len(view.rules) > 5
 
 
