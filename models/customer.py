@@ -223,7 +223,7 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     scenario: str
     at: Time
     key: str = ""
-    started_by: str = ""  # the entry event, where another scenario started it: it starts it once
+    started_by: str = ""  # the entry event, where another scenario, or a date, began it: it begins it once
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

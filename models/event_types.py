@@ -210,6 +210,8 @@ PAYLOADS: dict[str, type[Payload]] = {
     **dict.fromkeys(MESSAGE_TYPES, MessageEvent),
 }
 
+# What a date or calendar entry begins with.
+DATE_REACHED = "date_reached"
 # Derived inside the engine from others; no source may send them.
 DERIVED = ("cart_changed", "identity_merged")
 

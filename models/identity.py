@@ -2,7 +2,7 @@
 
 import msgspec
 
-from models.customer import Cold, Ended, Enrolment, Entry, Place, Profile, Remembered, Sent
+from models.customer import Cold, Ended, Enrolment, Entry, Place, Profile, Remembered, Sent, Tracked
 
 # An id that begins so is a visitor's: a cookie's or a device's, before anybody signed in. No other id is anonymous.
 ANONYMOUS = "anon:"
@@ -39,3 +39,4 @@ class Held(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     places: tuple[Place, ...] = ()
     ended: tuple[Ended, ...] = ()
     recent: tuple[str, ...] = ()
+    tracked: Tracked = Tracked()  # scores and counts; where they stand in segments and levels stays behind

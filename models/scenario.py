@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
+from models.event_types import DATE_REACHED
+
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
 StepName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 EventName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
@@ -43,8 +45,6 @@ STATES = {
     "segment_entered": ("segment",), "segment_left": ("segment",), "level_fell": ("of",), "level_rose": ("of",),
     "score_reached": ("score", "at_least"),
 }  # fmt: skip
-# What a date or calendar entry begins with.
-DATE = "date_reached"
 
 
 class StateSpec(Written):
@@ -126,7 +126,7 @@ class EnterSpec(StateSpec):
     @property
     def event(self) -> str:
         """The type of the event that begins it."""
-        return self.on if isinstance(self.on, str) else DATE
+        return self.on if isinstance(self.on, str) else DATE_REACHED
 
     @model_validator(mode="after")
     def _existing(self) -> "EnterSpec":

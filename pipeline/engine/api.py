@@ -165,7 +165,7 @@ def _merged(work: Work, event: Event) -> None:
         work.remembered = tuple(kept for kept in work.remembered if kept.id != name)
         act(work, _cart_changed(work, name, at, event))
     if work.plan.rules.used or work.plan.moments:
-        for happening in tracking.after_merge(work, event):
+        for happening in tracking.after_merge(work, event, held.tracked):
             act(work, happening)
     run_ready(work)
 
@@ -193,6 +193,8 @@ def _event(work: Work, event: Event) -> None:
         happened += tracking.after_event(work, event, happened)
     for happening in happened:
         act(work, happening)
+    if work.plan.moments and kind in person.PERSON_EVENTS:
+        scheduled.zone_moved(work, event)
 
 
 def _cart_changed(work: Work, name: str, at: int, event: Event) -> Happening:

@@ -90,8 +90,12 @@ def _with_value(table: dict[str, Buckets], counter: Counter, value: str, at: int
     found = {**table, value: counted(table.get(value, ()), counter.window_ms, at, now)}
     if found[value] and (value in table or (len(found) <= VALUES_MAX and len(found) not in CLEARED_AT)):
         return found
+    return _latest_of(found, counter, now)
+
+
+def _latest_of(table: dict[str, Buckets], counter: Counter, now: int) -> dict[str, Buckets]:
     first = _first(counter.window_ms, now)
-    live = {name: buckets for name, buckets in found.items() if buckets and buckets[-1][0] >= first}
+    live = {name: buckets for name, buckets in table.items() if buckets and buckets[-1][0] >= first}
     while len(live) > VALUES_MAX:
         del live[min(live, key=_latest(live))]
     return live
@@ -100,3 +104,39 @@ def _with_value(table: dict[str, Buckets], counter: Counter, value: str, at: int
 def _latest(table: dict[str, Buckets]) -> Callable[[str], tuple[int, str]]:
     """Rank values by the bucket of their latest event, then by name."""
     return lambda name: (table[name][-1][0], name)
+
+
+def together(
+    mine: Mapping[str, Buckets], theirs: Mapping[str, Buckets], counters: tuple[Counter, ...], now: int
+) -> dict[str, Buckets]:
+    """Return the counts of one person from two."""
+    found = dict(mine)
+    for counter in counters:
+        if counter.by is None and counter.key in theirs:
+            found[counter.key] = _sum(mine.get(counter.key, ()), theirs[counter.key], counter, now)
+    return found
+
+
+def together_by_value(
+    mine: Mapping[str, Mapping[str, Buckets]],
+    theirs: Mapping[str, Mapping[str, Buckets]],
+    counters: tuple[Counter, ...],
+    now: int,
+) -> dict[str, dict[str, Buckets]]:
+    """Return the counts by value of one person from two, of the latest values."""
+    found = {key: dict(table) for key, table in mine.items()}
+    for counter in counters:
+        if counter.by is not None and counter.key in theirs:
+            table, other = found.get(counter.key, {}), theirs[counter.key]
+            both = {name: _sum(table.get(name, ()), other.get(name, ()), counter, now) for name in (*table, *other)}
+            found[counter.key] = _latest_of(both, counter, now)
+    return found
+
+
+def _sum(mine: Buckets, theirs: Buckets, counter: Counter, now: int) -> Buckets:
+    first = _first(counter.window_ms, now)
+    found: dict[int, int] = {}
+    for bucket, count in (*mine, *theirs):
+        if bucket >= first:
+            found[bucket] = found.get(bucket, 0) + count
+    return tuple(sorted(found.items()))

@@ -1,10 +1,11 @@
 """What an edit does to those inside: pin leaves them on their version, migrate moves them, drain lets nobody new in.
 
-A position is the last named step done and the waits passed since. It is looked up in the new version; where that has no
-such step, by the named step before it and the waits since that one. Where it has none of those that were passed, the
-enrolment ends as `step_removed`. Between waits the new version's branches are taken as their conditions hold now. A
-wait begins where the old one began, with the events that restarted it; one that would be over already is over at the
-activation, so that what it kept back is not due in the past. A step once sent is never sent again.
+A position is the last named step done, and the waits passed and the writes done since. It is looked up in the new
+version; where that has no such step, by the named step before it and what came since that one. Where it has none of
+those that were passed, the enrolment ends as `step_removed`. Between waits the new version's branches are taken as
+their conditions hold now. A wait begins where the old one began, with the events that restarted it; one that would be
+over already is over at the activation, so that what it kept back is not due in the past. A step once sent is never sent
+again, nor is what a step wrote written again: of several in a row as many are left out as were done.
 """
 
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ from pipeline.engine.plan import (
     Wait,
     WaitFor,
 )
-from pipeline.engine.trail import TIMED_OUT
+from pipeline.engine.trail import TIMED_OUT, WROTE
 from pipeline.engine.until import begin_until
 from pipeline.engine.waits import begin_wait, begin_wait_for
 from pipeline.engine.work import Work
@@ -137,13 +138,16 @@ def _walk(work: Work, live: Scenario, enrolment: Enrolment, index: int, ways: tu
         op = live.program[index]
         if isinstance(op, Branch):
             index = _arm(work, enrolment, op)
-        elif left and isinstance(op, WAITS):
+        elif left and isinstance(op, Start | SetAttributes | AddScore):
+            # Done already, or new but before what was passed: neither is done now.
+            left = left[1:] if left[0] == WROTE else left
+            index = op.next
+        elif any(way != WROTE for way in left) and isinstance(op, WAITS):
+            left = left[next(at for at, way in enumerate(left) if way != WROTE) :]
             following = _left_by(op, left.pop(0))
             if following is None:
                 return index
             index = following
-        elif left and isinstance(op, Start | SetAttributes | AddScore):
-            index = op.next
         else:
             return index
     return index

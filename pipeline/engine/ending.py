@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from models.command import Cancel
 from models.customer import Ended, Enrolment, Sent, Waiting
+from models.event_types import DATE_REACHED
 from pipeline.engine.work import Work
 
 # `again` counts by value of `per`; SCENARIOS keeps the last 50.
@@ -24,13 +25,17 @@ def unsettled(enrolment: Enrolment) -> list[Sent]:
     return [sent for sent in enrolment.sent if not sent.settled]
 
 
-def started_by(enrolment: Enrolment) -> str:
-    """Return the entry event by which another scenario started an enrolment; the empty text where none did."""
-    return enrolment.entry.event if enrolment.entry.started else ""
+def begun_by(enrolment: Enrolment) -> str:
+    """Return the entry event where it may come once more, to begin nothing; else the empty text.
+
+    It may where another scenario started the enrolment, and for a date that comes again as the customer changes zones.
+    """
+    once = enrolment.entry.started or enrolment.entry.type == DATE_REACHED
+    return enrolment.entry.event if once else ""
 
 
 def _note_end(work: Work, enrolment: Enrolment, at: int) -> None:
-    new = Ended(scenario=enrolment.scenario, key=enrolment.key, at=at, started_by=started_by(enrolment))
+    new = Ended(scenario=enrolment.scenario, key=enrolment.key, at=at, started_by=begun_by(enrolment))
     same = [old for old in work.ended if old.scenario == new.scenario and old.key != new.key]
     others = [old for old in work.ended if old.scenario != new.scenario]
     work.ended = (*others, *same[-(ENDED_OF_A_SCENARIO - 1) :], new)

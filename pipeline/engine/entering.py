@@ -6,7 +6,7 @@ from models.customer import Ended, Enrolment, Entry, Sent
 from models.ids import enrolment_id
 from pipeline.engine.bounds import bounded
 from pipeline.engine.chances import sits_out
-from pipeline.engine.ending import end
+from pipeline.engine.ending import begun_by, end
 from pipeline.engine.env import Env, Missing
 from pipeline.engine.exits import exit_condition, goal_of_memory, holds, overtaken_by
 from pipeline.engine.plan import START, Again, Enter, Plan, Scenario
@@ -158,7 +158,7 @@ def _refusal(work: Work, scenario: Scenario, again: Again, enrolment: Enrolment)
         return "again"
     if scenario.name in work.plan.draining:
         return "draining"
-    if enrolment.entry.started and any(old.started_by == enrolment.entry.event for old in _ends_of(work, enrolment)):
+    if begun_by(enrolment) and any(old.started_by == enrolment.entry.event for old in _ends_of(work, enrolment)):
         # Its messages would have the same ids as those of the first time.
         return "again"
     ends = [old.at for old in _ends_of(work, enrolment)]

@@ -1,7 +1,7 @@
 """What becomes of timers whose step raises: their enrolments end, so that the customer can go on."""
 
 from models.customer import Customer, Ended, Enrolment
-from pipeline.engine.ending import cancel_unsent, started_by
+from pipeline.engine.ending import begun_by, cancel_unsent
 from pipeline.engine.plan import Plan
 from pipeline.engine.transition import Transition
 from pipeline.engine.work import Work
@@ -30,5 +30,5 @@ def give_up(customer: Customer, watermark: int, plan: Plan, reason: str) -> Tran
 
 def _note_end(work: Work, enrolment: Enrolment, at: int) -> None:
     others = [old for old in work.ended if (old.scenario, old.key) != (enrolment.scenario, enrolment.key)]
-    new = Ended(scenario=enrolment.scenario, key=enrolment.key, at=at, started_by=started_by(enrolment))
+    new = Ended(scenario=enrolment.scenario, key=enrolment.key, at=at, started_by=begun_by(enrolment))
     work.ended = (*others, new)

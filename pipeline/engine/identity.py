@@ -19,7 +19,7 @@ chains. A visitor of whom nothing is open is forgotten 30 days after their last 
 import msgspec
 from msgspec.structs import replace
 
-from models.customer import Customer, Enrolment, Identity
+from models.customer import Customer, Enrolment, Identity, Tracked
 from models.event import Event
 from models.identity import ANONYMOUS, ERASURE, FORWARDS, LINKED, MERGED, Held, Passage, is_anonymous
 from models.ids import derived_event_id
@@ -101,6 +101,7 @@ def _held(work: Work, enrolments: list[Enrolment]) -> Held:
         places=work.places,
         ended=work.ended,
         recent=work.recent,
+        tracked=Tracked(scores=work.tracked.scores, counts=work.tracked.counts),
     )
 
 

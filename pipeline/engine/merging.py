@@ -4,7 +4,8 @@ The rules, each so that it does not matter who did what on which device:
     profile      counts and amounts add up; times are the first, or the last, of both
     attributes   last writer by `at`, ties by event id; consents too, by channel and purpose
     cart         see `merged_cart`
-    interests    counts add up, the most counted stay
+    interests    counts add up, the most counted stay; so do pages, and the hours of opens and clicks
+    scores       points add up, as they are worth at the sign-in; counts in a window too, bucket by bucket
     remembered   both, the last 8 of a type; those of the visitor look at the customer's exits and goals
     caps         the places of both count
     again        the later end of a scenario counts
@@ -23,13 +24,14 @@ from models.ids import derived_event_id
 from pipeline.engine.bounds import bounded
 from pipeline.engine.caps import PLACES_MAX
 from pipeline.engine.cart import ITEMS_MAX, total_of
+from pipeline.engine.counts import together_by_value
 from pipeline.engine.ending import ENDED_OF_A_SCENARIO
 from pipeline.engine.entering import ENROLMENTS_MAX, enter_by_name
 from pipeline.engine.exits import look, look_at_conditions
 from pipeline.engine.identity import ALIASES_MAX, erase_alias
 from pipeline.engine.interests import BOUGHT_MAX, COUNTED_MAX
 from pipeline.engine.memory import KEPT_OF_A_TYPE, RECENT_IDS, by_time, view_of
-from pipeline.engine.person import ATTRIBUTES_MAX, CONSENTS_MAX
+from pipeline.engine.person import ATTRIBUTES_MAX, CONSENTS_MAX, place_of
 from pipeline.engine.withdrawing import take_back
 from pipeline.engine.work import Happening, Work
 
@@ -50,6 +52,9 @@ def merge(work: Work, event: Event) -> Held:
     work.profile = merged_profile(work.profile, held.profile)
     cart = merged_cart(work.cold.cart, held.cold.cart, work.profile.last_order_at, event.at)
     consents, work.cold = work.cold.consents, merged_cold(work.cold, held.cold, cart)
+    if held.cold.same:
+        same = together_by_value(work.cold.same, held.cold.same, work.plan.rules.counters, work.now)
+        work.cold = replace(work.cold, same=same)
     if work.enrolments and work.cold.consents != consents:
         take_back(work, event)
     work.places = _places(work.places, held.places)
@@ -97,7 +102,7 @@ def merged_profile(mine: Profile, theirs: Profile) -> Profile:
 
 
 def merged_cold(mine: Cold, theirs: Cold, cart: Cart) -> Cold:
-    """Return attributes, consents and interests of one person from two, with the merged cart."""
+    """Return attributes, consents and interests of one person from two, with the merged cart; `same` stays mine."""
     new = [product for product in mine.bought if product not in theirs.bought]
     return Cold(
         attributes=_attributes(mine.attributes, theirs.attributes),
@@ -110,7 +115,8 @@ def merged_cold(mine: Cold, theirs: Cold, cart: Cart) -> Cold:
         channels=_counts(mine.channels, theirs.channels),
         devices=_counts(mine.devices, theirs.devices),
         months=_counts(mine.months, theirs.months),
-        pages=mine.pages,
+        pages=merged_pages(mine.pages, theirs.pages),
+        hours=_hours(mine.hours, theirs.hours),
         same=mine.same,
     )
 
@@ -162,9 +168,9 @@ def _attributes(mine: dict[str, Attribute], theirs: dict[str, Attribute]) -> dic
 
 
 def _consents(mine: tuple[Consent, ...], theirs: tuple[Consent, ...]) -> tuple[Consent, ...]:
-    found: dict[tuple[str, str], Consent] = {}
+    found: dict[tuple[str, str, bool], Consent] = {}
     for one in sorted((*mine, *theirs), key=lambda consent: (consent.at, consent.event)):
-        found[one.channel, one.purpose] = one
+        found[place_of(one)] = one
     return tuple(sorted(found.values(), key=lambda consent: (consent.at, consent.event)))[-CONSENTS_MAX:]
 
 
@@ -174,6 +180,24 @@ def _counts(mine: dict[str, int], theirs: dict[str, int]) -> dict[str, int]:
         return both
     most = sorted(both, key=lambda name: (-both[name], name))[:COUNTED_MAX]
     return {name: both[name] for name in most}
+
+
+def merged_pages(mine: dict[str, tuple[int, int]], theirs: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
+    """Return visits and time by page type of one person from two, of the most visited."""
+    both = {name: [*mine.get(name, (0, 0)), *theirs.get(name, (0, 0))] for name in (*mine, *theirs)}
+    found = {name: (visits + more, time_ms + longer) for name, (visits, time_ms, more, longer) in both.items()}
+    if len(found) <= COUNTED_MAX:
+        return found
+    most = sorted(found, key=lambda name: (-found[name][0], -found[name][1], name))[:COUNTED_MAX]
+    return {name: found[name] for name in most}
+
+
+def _hours(mine: dict[str, tuple[int, ...]], theirs: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    found = dict(mine)
+    for channel, counts in theirs.items():
+        held = found.get(channel, (0,) * len(counts))
+        found[channel] = tuple(one + other for one, other in zip(held, counts, strict=True))
+    return found
 
 
 def _places(mine: tuple[Place, ...], theirs: tuple[Place, ...]) -> tuple[Place, ...]:

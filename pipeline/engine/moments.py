@@ -70,3 +70,10 @@ def next_after(moment: Moment, customer: State, settings: Settings, after: int) 
         if found > after:
             return found
     return NEVER
+
+
+def on_the_day(moment: Moment, customer: State, settings: Settings, day: date) -> int | None:
+    """Return when a moment comes on a day of the customer's calendar (UTC ms), None if it does not."""
+    zone = zone_of(customer.cold, settings)
+    found = next_after(moment, customer, settings, moment_of(day, 0, zone) - 1)
+    return found if found < NEVER and local(found, zone).date() == day else None

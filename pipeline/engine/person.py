@@ -43,14 +43,14 @@ def _written(cold: Cold, event: Event) -> dict[str, Attribute]:
 
 
 def _consents(old: tuple[Consent, ...], new: Consent) -> tuple[Consent, ...]:
-    same = [kept for kept in old if _place(kept) == _place(new)]
+    same = [kept for kept in old if place_of(kept) == place_of(new)]
     if any((kept.at, kept.event) > (new.at, new.event) for kept in same):
         return old
-    return (*(kept for kept in old if _place(kept) != _place(new)), new)[-CONSENTS_MAX:]
+    return (*(kept for kept in old if place_of(kept) != place_of(new)), new)[-CONSENTS_MAX:]
 
 
-def _place(consent: Consent) -> tuple[str, str, bool]:
-    """A pause stands beside the word that it interrupts."""
+def place_of(consent: Consent) -> tuple[str, str, bool]:
+    """Return what a consent is about: a later one takes its place; a pause stands beside the word it interrupts."""
     return consent.channel, consent.purpose, consent.until is not None
 
 

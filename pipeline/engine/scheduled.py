@@ -4,9 +4,12 @@ At one due time the changes come first, then the dates by priority of their scen
 timers of enrolments come after them.
 """
 
+from datetime import date
+
 from msgspec.structs import replace
 
 from models.customer import NEVER, Pending, Tracked
+from models.event import Event
 from models.ids import chance, derived_event_id
 from pipeline.engine import entering, moments, tracking
 from pipeline.engine.acting import act, run_ready
@@ -48,10 +51,28 @@ def _dates(work: Work, at: int) -> None:
             run_ready(work)
 
 
-def _date_of(work: Work, scenario: Scenario, enter: Enter, at: int) -> Happening:
+def zone_moved(work: Work, event: Event) -> None:
+    """Let the dates come that were still to come, and are past by the clock of the zone that the customer is in now."""
+    old, new = (zone_of(one.cold, work.plan.settings) for one in (work.before, work))
+    if old.key == new.key:
+        return
+    for scenario, enter in work.plan.moments:
+        assert enter.moment is not None
+        # Before the watermark it has come already.
+        coming = moments.next_after(enter.moment, work.before, work.plan.settings, work.watermark - 1)
+        if coming >= NEVER:
+            continue
+        day = local(coming, old).date()
+        at = moments.on_the_day(enter.moment, work, work.plan.settings, day)
+        if at is not None and at <= work.now:
+            entering.consider_one(work, scenario, enter, _date_of(work, scenario, enter, event.at, day))
+            run_ready(work)
+
+
+def _date_of(work: Work, scenario: Scenario, enter: Enter, at: int, day: date | None = None) -> Happening:
     """Return a date's coming, named by its day: one that comes again as the customer changes zones is the same."""
-    day = local(at, zone_of(work.cold, work.plan.settings)).date().isoformat()
-    name = derived_event_id(work.id, enter.on, f"{scenario.name}/{enter.name}/{day}")
+    day = day or local(at, zone_of(work.cold, work.plan.settings)).date()
+    name = derived_event_id(work.id, enter.on, f"{scenario.name}/{enter.name}/{day.isoformat()}")
     return Happening(enter.on, name, at, {"id": name, "type": enter.on, "at": at}, cause_of_clock(work, at))
 
 

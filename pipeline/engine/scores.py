@@ -89,6 +89,16 @@ def _with(tracked: Tracked, rule: ScoreRule, points: int, at: int, now: int) -> 
     return min(max(value_at(tracked, rule, now) + points, 0), VALUE_MAX), now
 
 
+def together(mine: Tracked, theirs: Tracked, rules: tuple[ScoreRule, ...], now: int) -> dict[str, tuple[int, int]]:
+    """Return the scores of one person from two, decayed to a time that is before neither's last event (UTC ms)."""
+    found = dict(mine.scores)
+    for rule in rules:
+        if rule.name in theirs.scores:
+            value = value_at(mine, rule, now) + value_at(theirs, rule, now)
+            found[rule.name] = min(value, VALUE_MAX), now
+    return found
+
+
 def falls_at(tracked: Tracked, rule: ScoreRule, points: int, now: int) -> int:
     """Return the first time after `now` at which a score's order to a whole number of points changes (NEVER: none)."""
     value = value_at(tracked, rule, now)

@@ -22,7 +22,7 @@ from pipeline.engine.plan import (
     WaitFor,
 )
 from pipeline.engine.sending import send
-from pipeline.engine.trail import with_step
+from pipeline.engine.trail import WROTE, with_step, with_wait
 from pipeline.engine.until import begin_until
 from pipeline.engine.waits import begin_wait, begin_wait_for
 from pipeline.engine.work import Work
@@ -77,7 +77,7 @@ def _do(work: Work, scenario: Scenario, enrolment: Enrolment) -> None:
         case AddScore():
             add_score(work, enrolment, op)
         case Start():
-            work.put(replace(enrolment, at_step=op.next))
+            work.put(replace(enrolment, at_step=op.next, trail=with_wait(enrolment, WROTE)))
             start(work, enrolment, op.scenario)
         case Exit():
             # The scenario's own end, as the last step is: what is out may arrive.

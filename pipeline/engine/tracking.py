@@ -44,9 +44,15 @@ def after_event(work: Work, event: Event, happened: list[Happening]) -> list[Hap
     return found
 
 
-def after_merge(work: Work, event: Event) -> list[Happening]:
-    """Look at everything again: what a visitor held may have changed any of it. Their points and counts stay behind."""
-    work.tracked = replace(work.tracked, due=NEVER)
+def after_merge(work: Work, event: Event, theirs: Tracked) -> list[Happening]:
+    """Add a visitor's points and counts, and look at everything again: what they held may have changed any of it."""
+    rules, now = work.plan.rules, work.now
+    work.tracked = replace(
+        work.tracked,
+        due=NEVER,
+        scores=scores.together(work.tracked, theirs, rules.scores, now),
+        counts=counts.together(work.tracked.counts, theirs.counts, rules.counters, now),
+    )
     found = _look(work, work.plan.rules.rules, event, event.at)
     set_due(work, work.now)
     return found

@@ -10,6 +10,7 @@ from pipeline.engine.bounds import bounded
 from pipeline.engine.env import Missing
 from pipeline.engine.person import ATTRIBUTES_MAX
 from pipeline.engine.plan import AddScore, SetAttributes
+from pipeline.engine.trail import WROTE, with_wait
 from pipeline.engine.work import Work
 
 
@@ -33,7 +34,7 @@ def set_attributes(work: Work, enrolment: Enrolment, op: SetAttributes) -> None:
     work.cold = replace(work.cold, attributes=attributes)
     if missing:
         work.decide("failed", "set has no value", enrolment, detail={"missing": missing})
-    work.put(replace(enrolment, at_step=op.next))
+    work.put(replace(enrolment, at_step=op.next, trail=with_wait(enrolment, WROTE)))
 
 
 def add_score(work: Work, enrolment: Enrolment, op: AddScore) -> None:
@@ -44,4 +45,4 @@ def add_score(work: Work, enrolment: Enrolment, op: AddScore) -> None:
             rule = used[name]
             work.tracked = scores.added(work.tracked, rule, points * scores.POINT, enrolment.clock, work.now)
             work.touched.append((f"score.{name}", enrolment.id, enrolment.entry.depth))
-    work.put(replace(enrolment, at_step=op.next))
+    work.put(replace(enrolment, at_step=op.next, trail=with_wait(enrolment, WROTE)))

@@ -6,26 +6,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from models.collecting import CollectorSpec
 from models.ids import digest
 from models.scenario import (
     AgainAfter,
-    AlternativeSpec,
     EnterSpec,
     ExitSpec,
     GoalSpec,
-    LimitSpec,
-    PathSpec,
     ScenarioSpec,
-    SendStep,
-    SplitStep,
-    StartStep,
-    UntilSpec,
-    UntilStep,
-    WaitForStep,
-    WaitStep,
 )
-from models.settings import CapSpec, HoldoutSpec, QuietHoursSpec, SettingsSpec, StoreSpec
+from models.settings import CapSpec, QuietHoursSpec, SettingsSpec
 from pipeline.durations import parse_duration, parse_share, parse_time_of_day
 from pipeline.engine.plan import (
     START,
@@ -43,6 +32,7 @@ from pipeline.engine.plan import (
 )
 from pipeline.errors import PlanError, Problem
 from pipeline.insight.definitions import compile_definitions
+from pipeline.scenario.fields import fields_of
 from pipeline.scenario.flatten import Flattener
 from pipeline.scenario.moments import moment_of, subject_of
 from pipeline.scenario.reaching import unreachable
@@ -53,14 +43,7 @@ from pipeline.scenario.states import States
 from pipeline.yaml_places import Places, load_yaml, problems_of
 
 SETTINGS_FILE = "settings.yaml"
-SPECS = (
-    ScenarioSpec, EnterSpec, ExitSpec, GoalSpec, LimitSpec, WaitStep, WaitForStep, AlternativeSpec, SendStep,
-    SplitStep, PathSpec, SettingsSpec, StoreSpec, CapSpec, HoldoutSpec,
-    CollectorSpec, QuietHoursSpec, UntilStep, UntilSpec, StartStep,
-)  # fmt: skip
-KNOWN_FIELDS = tuple(
-    dict.fromkeys(field.alias or name for spec in SPECS for name, field in spec.model_fields.items())
-)  # fmt: skip
+KNOWN_FIELDS = fields_of(ScenarioSpec, SettingsSpec)
 
 
 def compile_plan(

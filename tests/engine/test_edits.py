@@ -1,11 +1,25 @@
 """Edits of a live scenario: migrate moves by named steps and waits passed, drain lets nobody in, a stop ends all."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from pipeline.engine import api
-from pipeline.engine.plan import Alternative, Branch, ExitRule, Op, Plan, Scenario, Split, Wait, WaitFor, make_plan
+from pipeline.engine.plan import (
+    AddScore,
+    Alternative,
+    Branch,
+    ExitRule,
+    Op,
+    Plan,
+    Scenario,
+    Split,
+    Wait,
+    WaitFor,
+    make_plan,
+)
+from pipeline.engine.rules import Definitions, ScoreRule
 from tests.engine.build import DAY, HOUR, MINUTE, OPEN, T0, Life, expr, order, plan, scenario, send, view
 
 OLD = scenario(send("a", 1), Wait(DAY, 2), send("b", 3), Wait(DAY, 4), Wait(DAY, 5), send("c", 6))
@@ -139,3 +153,31 @@ def test_a_stop_ends_those_inside_and_takes_back_what_is_out() -> None:
     assert life.cancels == ["stopped"]
     life.plan = stopped
     assert [step for step, _ in life.feed(view(T0 + DAY)).until(T0 + 9 * DAY).sends] == ["a"]
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_points_and_starts_before_where_somebody_stands_are_not_given_twice(named: bool) -> None:
+    first: tuple[Op, ...] = (send("a", 1),) if named else (Wait(HOUR, 1),)
+    settings = replace(OPEN, definitions=Definitions(scores={"lead": ScoreRule("lead", {})}))
+    old = scenario(*first, AddScore((("lead", 5),), 2), Wait(DAY, 3), send("b", 4), uses=("score.lead",))
+    new = replace(edited(*first, AddScore((("lead", 5),), 2), Wait(2 * DAY, 3), send("b", 4)), uses=("score.lead",))
+    life = Life(plan(old, settings=settings)).feed(view(T0)).until(T0 + 2 * HOUR)
+    assert life.known.tracked.scores["lead"][0] == 5_000
+    live = make_plan("plan-2", [new], settings, pinned={(old.name, old.version): old}, activated={"s": T0})
+    life.plan = live
+    life._keep(api.activate(life.known, live, T0 + 3 * HOUR, T0 + 3 * HOUR))
+    assert life.known.tracked.scores["lead"][0] == 5_000
+    assert [at for step, at in life.until(T0 + 9 * DAY).sends if step == "b"] == [T0 + 2 * DAY + (0 if named else HOUR)]
+    assert life.known.tracked.scores["lead"][0] == 5_000
+
+
+def test_points_that_the_edit_brings_after_those_given_are_given() -> None:
+    settings = replace(OPEN, definitions=Definitions(scores={"lead": ScoreRule("lead", {})}))
+    points = AddScore((("lead", 5),), 2)
+    old = scenario(send("a", 1), points, Wait(DAY, 3), send("b", 4), uses=("score.lead",))
+    more = (send("a", 1), points, AddScore((("lead", 7),), 3), Wait(DAY, 4), send("b", 5))
+    new = replace(edited(*more), uses=("score.lead",))
+    life = Life(plan(old, settings=settings)).feed(view(T0))
+    live = make_plan("plan-2", [new], settings, pinned={(old.name, old.version): old}, activated={"s": T0})
+    life._keep(api.activate(life.known, live, T0 + HOUR, T0 + HOUR))
+    assert life.known.tracked.scores["lead"][0] == 12_000

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from pipeline.engine.plan import Plan
 from pipeline.scenario.compile import compile_plan
 from pipeline.scenario.sources import PlanSources
@@ -173,3 +175,33 @@ def test_what_nothing_uses_is_not_computed() -> None:
     life = Life(plan_of("{on: cart_changed}", TWO)).feed(bought(START, "o1"), event("page_viewed", START + 1))
     assert life.known.tracked.due is None
     assert life.known.tracked.counts == {}
+
+
+@pytest.mark.parametrize("again", ["always", "once"])
+def test_a_birthday_that_a_change_of_zone_moves_comes_once(again: str) -> None:
+    enter = f"{{on: {{date: customer.birthday, time: '09:00', every: year}}, again: {again}}}"
+    born = event("customer_updated", START, birthday="1990-06-17", timezone="Europe/Paris")
+    west = event("customer_updated", ms("2026-06-17T08:00"), timezone="America/New_York")
+    life = Life(plan_of(enter)).feed(born, west).until(ms("2026-12-01T00:00"))
+    assert [at for _, at in life.sends] == [ms("2026-06-17T07:00")]
+    refused = [one.reason for out in life.out for one in out.decisions if one.outcome == "not_entered"]
+    assert refused == ["again"]
+
+
+def test_a_birthday_whose_hour_a_change_of_zone_moves_into_the_past_comes_at_the_change() -> None:
+    enter = "{on: {date: customer.birthday, time: '09:00', every: year}}"
+    born = event("customer_updated", START, birthday="1990-06-17", timezone="America/New_York")
+    east = event("customer_updated", ms("2026-06-17T08:00"), timezone="Europe/Paris")
+    life = Life(plan_of(enter)).feed(born, east).until(ms("2027-12-01T00:00"))
+    assert [at for _, at in life.sends] == [ms("2026-06-17T08:00"), ms("2027-06-17T07:00")]
+
+
+def test_a_change_of_zone_long_before_or_after_the_date_changes_its_hour_alone() -> None:
+    enter = "{on: {date: customer.birthday, time: '09:00', every: year}}"
+    born = event("customer_updated", START, birthday="1990-06-17", timezone="America/New_York")
+    moves = [
+        event("customer_updated", ms("2026-05-01T08:00"), timezone="Asia/Tokyo"),
+        event("customer_updated", ms("2026-07-01T08:00"), timezone="Europe/Paris"),
+    ]
+    life = Life(plan_of(enter)).feed(born, *moves).until(ms("2027-12-01T00:00"))
+    assert [at for _, at in life.sends] == [ms("2026-06-17T00:00"), ms("2027-06-17T07:00")]
