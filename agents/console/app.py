@@ -21,6 +21,7 @@ from pipeline.runtime.folder import Folder
 
 HERE = Path(__file__).parent
 COOKIE = "parcours"
+SHOWN = 200
 OPEN_PATHS = ("/metrics", "/livez", "/readyz", "/static/")
 HEADERS = [
     (b"content-security-policy", b"default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"),
@@ -105,16 +106,16 @@ def build(folder: Folder, engine: Engine) -> Starlette:
         return response
 
     def dead_letters(request: Request) -> Response:
-        letters = list(model.reader().dead_letters())
-        return page(request, "dead_letters.html", letters=letters[-200:][::-1], total=len(letters))
+        reader = model.reader()
+        letters = list(reader.dead_letters(SHOWN))
+        return page(request, "dead_letters.html", letters=letters[::-1], total=reader.dead_letter_count())
 
     def health(request: Request) -> Response:
-        return page(request, "health.html", ledger=model.reader().ledger())
+        return page(request, "health.html", ledger=model.ledger())
 
     def measured(request: Request) -> Response:
-        reader = model.reader()
-        metrics.set_ledger(reader.ledger())
-        metrics.WATERMARK.labels("0").set(reader.watermark() / 1000)
+        metrics.set_ledger(model.ledger())
+        metrics.WATERMARK.labels("0").set(model.reader().watermark() / 1000)
         return metrics.exposition()
 
     return Starlette(

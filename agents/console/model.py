@@ -1,5 +1,6 @@
 """What the pages show, kept up to date by reading the streams on from where it stopped."""
 
+import threading
 from collections import Counter, defaultdict, deque
 from typing import Any
 
@@ -8,9 +9,12 @@ import msgspec
 from models.receipt import FINAL
 from pipeline.engine.plan import Branch, Exit, Plan, Scenario, Send, Split, Wait, WaitFor
 from pipeline.runtime.folder import Folder
+from pipeline.runtime.ledger import CommandCounts
 from pipeline.runtime.reading import DataFolder, command_view, iso
 
 RECENT = 100
+# Ends of commands are kept for those on the page of the last messages, and for many more that may settle late.
+ENDS_KEPT = 10_000
 
 
 class ConsoleModel:
@@ -23,6 +27,9 @@ class ConsoleModel:
         self.ends: Counter[str] = Counter()
         self.last: deque[dict[str, Any]] = deque(maxlen=RECENT)
         self.state: dict[str, str] = {}
+        self._counted = CommandCounts()
+        # Pages are answered by several threads: each record is to be counted once.
+        self._lock = threading.Lock()
 
     def reader(self) -> DataFolder:
         """Return a reader of the folder as it is now."""
@@ -37,6 +44,15 @@ class ConsoleModel:
 
     def refresh(self) -> None:
         """Read on."""
+        with self._lock:
+            self._read_on()
+
+    def ledger(self) -> dict[str, Any]:
+        """Return what went in and what became of it."""
+        with self._lock:
+            return self.reader().ledger(self._counted)
+
+    def _read_on(self) -> None:
         for one in self._new("decisions"):
             key = (one["outcome"], one.get("step", ""), one["reason"])
             self.counts[one.get("scenario", "")][key] += 1
@@ -47,6 +63,8 @@ class ConsoleModel:
             if one["state"] in FINAL:
                 self.ends[one["state"]] += 1
                 self.state[one["command"]] = one["state"]
+                if len(self.state) > ENDS_KEPT:
+                    del self.state[next(iter(self.state))]
 
     def scenarios(self) -> list[dict[str, Any]]:
         """Return each scenario with its steps and counts."""

@@ -26,6 +26,7 @@ from aiokafka import (
 
 from agents import metrics
 from agents.ingest.dead_letters import message_of
+from agents.ingest.epochs import Epochs
 from agents.ingest.fingerprints import Footprint, committed, differs, fingerprint, footprint_of
 from agents.ingest.records import record_of
 from agents.ingest.sources import Source
@@ -111,6 +112,7 @@ class LiveIngest:
         self._acks: deque[tuple[float, int]] = deque(maxlen=64)
         self._ticked = self._idle_ticked = 0.0
         self._unticked: dict[TopicPartition, None] = {}
+        self.epochs = Epochs(bootstrap, topics)
         self.stopped: dict[TopicPartition, str] = {}
         self._looked = 0.0
         self.given = False  # the group has assigned partitions that no round has taken yet
@@ -120,16 +122,21 @@ class LiveIngest:
         await self.writer.start()
         await self.reader.start()
         self.reader.subscribe(list(self.by_topic), listener=_Standing(self))
+        following = asyncio.create_task(self.epochs.run(), name="epochs")
         try:
             while not stop.is_set():
                 await self._round()
+                if following.done():
+                    following.result()
         finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
             await self.reader.stop()
             await self.writer.stop()
 
     async def _round(self) -> None:
         """Fetch, map, write, await, commit."""
-        if self.given or self._may_go_on():
+        if self.given or self._may_go_on() or self._begun_anew():
             await self._own()
         fetched = await self.reader.getmany(timeout_ms=ROUND_MS, max_records=ROUND_RECORDS)
         fetched = {place: records for place, records in fetched.items() if place in self.owned}
@@ -172,6 +179,19 @@ class LiveIngest:
     def _may_go_on(self) -> bool:
         """Say whether it is time to look whether an operator has let a stopped source go on."""
         return bool(self.stopped) and time.monotonic() - self._looked > STOPPED_S
+
+    def _begun_anew(self) -> bool:
+        """Let go of the partitions of which an operator has begun a new epoch, and say whether there are any."""
+        found = [
+            place
+            for place, one in self.owned.items()
+            if self.epochs.of(one.source.name, one.partition) > one.footprint.epoch
+        ]
+        for place in found:
+            self.reader.pause(place)
+            del self.owned[place]
+            self._unticked.pop(place, None)
+        return bool(found)
 
     async def _own(self) -> None:
         """Take what the group gave: start where it is committed, else at the beginning; let the source join.

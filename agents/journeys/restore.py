@@ -31,8 +31,8 @@ async def restore(bootstrap: str, topics: Topics, partition: int, store: RocksSt
         if known is not None and (not begin <= known < end or _is_old(store, now_ms)):
             store.empty()
             known = None
+        kept = store.progress()  # before the changelog's own is read over it
         found = await _read(reader, place, store, begin if known is None else known)
-        kept = store.progress()
         if found is not None and kept is not None and known is not None and found.lineage != kept.lineage:
             store.empty()
             found = await _read(reader, place, store, begin)

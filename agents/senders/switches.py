@@ -3,13 +3,12 @@
 import asyncio
 
 import msgspec
-from aiokafka import TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 
-from agents.kafka import clients
 from agents.kafka.control import SWITCHES, Switched
+from agents.kafka.following import follow
 from models.topics import Topics
 
-POLL_MS = 500
 ALL = "*"
 _decoder = msgspec.json.Decoder(Switched)
 
@@ -28,18 +27,8 @@ class SwitchBoard:
 
     async def follow(self, known: asyncio.Event) -> None:
         """Follow until cancelled; `known` is set when all that stood there was read."""
-        reader = clients.consumer(self._bootstrap)
-        await reader.start()
-        try:
-            reader.assign([self._place])
-            end = (await reader.end_offsets([self._place]))[self._place]
-            begin = (await reader.beginning_offsets([self._place]))[self._place]
-            reader.seek(self._place, begin)
-            while True:
-                if await reader.position(self._place) >= end:
-                    known.set()
-                for record in (await reader.getmany(self._place, timeout_ms=POLL_MS)).get(self._place, []):
-                    if record.key == SWITCHES and record.value is not None:
-                        self._states = _decoder.decode(record.value).states
-        finally:
-            await reader.stop()
+        await follow(self._bootstrap, self._place, self._take, known)
+
+    def _take(self, record: ConsumerRecord) -> None:
+        if record.key == SWITCHES and record.value is not None:
+            self._states = _decoder.decode(record.value).states

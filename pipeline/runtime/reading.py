@@ -12,17 +12,16 @@ from models.dead_letter import DeadLetter
 from models.event import Event
 from models.journal import Bundle
 from models.progress import Counts
-from models.receipt import FINAL
 from pipeline.engine.plan import Plan
 from pipeline.journal.codec import decode
 from pipeline.journal.records_clock import IngestState
 from pipeline.runtime.folder import Folder
+from pipeline.runtime.ledger import CommandCounts
 from pipeline.scenario.compile import compile_plan
 from pipeline.scenario.sources import PlanSources
 from pipeline.store.rocks import RocksState
 
 TIMES = ("due_at", "emitted_at", "valid_until", "issued_at", "at")
-ENDS = FINAL
 
 
 def iso(moment: int | None) -> str | None:
@@ -152,14 +151,19 @@ class DataFolder:
         for _, record in self._stream("receipts"):
             yield outside(record)
 
-    def dead_letters(self) -> Iterator[dict[str, Any]]:
-        """Yield every dead letter."""
-        for offset, raw in self._folder.scan("dead-letters"):
+    def dead_letters(self, last: int | None = None) -> Iterator[dict[str, Any]]:
+        """Yield every dead letter, or the last so many."""
+        start = 0 if last is None else max(self.dead_letter_count() - last, 0)
+        for offset, raw in self._folder.scan("dead-letters", start):
             yield {"number": offset, **dead_letter_view(raw)}
 
     def state(self, name: str) -> Customer | None:
         """Return a customer's state, None where nothing is known of them."""
         return self._state.get(name)
+
+    def dead_letter_count(self) -> int:
+        """Return how many dead letters there are."""
+        return self._folder.end("dead-letters")
 
     def customer(self, name: str) -> dict[str, Any] | None:
         """Return a customer's page, None where nothing is known of them."""
@@ -176,17 +180,14 @@ class DataFolder:
                     yield customer_view(found)
             cursor = names[-1]
 
-    def ledger(self) -> dict[str, Any]:
-        """Return what went in and what became of it."""
+    def ledger(self, counted: CommandCounts | None = None) -> dict[str, Any]:
+        """Return what went in and what became of it; who asks again and again keeps what was counted."""
+        commands = counted or CommandCounts()
+        commands.look(self._folder)
         raw = self._folder.get("ingest")
         state = msgspec.json.decode(raw, type=IngestState) if raw else IngestState()
         progress = self._state.progress()
         counts = progress.counts if progress else Counts()
-        ends = dict.fromkeys(ENDS, 0)
-        for _, record in self._stream("receipts"):
-            if record["state"] in ends:
-                ends[record["state"]] += 1
-        emitted = sum(1 for _ in self.commands())
         return {
             "records": state.records,
             "events": {
@@ -196,7 +197,11 @@ class DataFolder:
                 "dead_lettered": counts.dead + state.dead,
                 "silent": counts.silent,
             },
-            "commands": {"in": emitted, **ends, "pending": emitted - sum(ends.values())},
+            "commands": {
+                "in": commands.emitted,
+                **commands.ends,
+                "pending": commands.emitted - sum(commands.ends.values()),
+            },
             "watermark": iso(progress.watermark) if progress else None,
         }
 

@@ -129,3 +129,16 @@ def test_an_ingest_that_starts_again_goes_on_where_it_was(cluster: Cluster) -> N
     wait_for(lambda: applied(cluster) == 3, 40, "it goes on")
     assert "source stopped" not in cluster.log_of("ingest")
     assert cluster.ledger()["events"]["duplicate"] == 0
+
+
+def test_a_reset_acts_on_an_ingest_that_runs_and_its_source_is_read_again_from_the_first_record(
+    cluster: Cluster,
+) -> None:
+    cluster.journeys("a")
+    cluster.ingest()
+    publish(cluster, ["one", "two"])
+    wait_for(lambda: applied(cluster) == 2, 40, "the topic is read")
+    cluster.run("source", "reset", "page-views", "--partition", "0", "--prefix", cluster.prefix)
+    wait_for(lambda: cluster.ledger()["events"]["duplicate"] == 2, 40, "it is read again, as a new epoch")
+    publish(cluster, ["three"])
+    wait_for(lambda: applied(cluster) == 3, 40, "and goes on")
