@@ -12,7 +12,7 @@ never later than the append time of our last journal message.
 import asyncio
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import msgspec
 import structlog
@@ -40,9 +40,11 @@ from models.receipt import Receipt
 from models.topics import Topics
 from pipeline.intake.feedback import FORWARDS, event_of_receipt, forwarded
 from pipeline.intake.mapper import Mapper
+from pipeline.journal.ticks import FetchEnd, OpenGroup, SourceClock
 
 ROUND_RECORDS = 5_000
 ROUND_MS = 50
+# An idle source's ticks cost a journal message each; a timer's lateness of a second is what they buy.
 IDLE_TICK_S = 1.0
 # A tick goes to every journal partition: 32 source partitions that tick in each round of 50 ms cost 5,000 entries a
 # second over 8 of them, as much as 5,000 events. A timer fires at most this much later.
@@ -57,24 +59,26 @@ _event = msgspec.json.Decoder(Event)
 
 @dataclass
 class Partition:
-    """One source partition that this worker owns: where its ticks stand."""
+    """One source partition that this worker owns; of a feedback topic the clock only knows how far it was read."""
 
     source: Source
     partition: int
     mapper: Mapper | None
-    covered: int  # every record before this offset was mapped
-    ticked: int  # the last tick covers up to here
+    clock: SourceClock
     footprint: Footprint
     first_noted: bool
-    before: int = 0
-    newest: int = 0
-    counts: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def group(self) -> OpenGroup | None:
+        """Return the lines that are not an event yet."""
+        if self.mapper is None or self.mapper.open_from is None or self.mapper.open_time is None:
+            return None
+        return OpenGroup(offset=self.mapper.open_from, arrived_ms=self.mapper.open_time)
 
     @property
     def committable(self) -> int:
-        """Return the offset that may be committed: it never passes an open group."""
-        opened = self.mapper.open_from if self.mapper else None
-        return self.covered if opened is None else min(opened, self.covered)
+        """Return the offset that may be committed: what was read of a feedback topic, what is ticked of a source."""
+        return self.clock.next if self.source.feedback else self.clock.committable
 
 
 class _Standing(ConsumerRebalanceListener):
@@ -147,16 +151,15 @@ class LiveIngest:
         busy, idle = self._busy(), self._idle()
         if not fetched and not busy and not idle:
             return
-        for place in busy:
-            self._tick(place, busy=True)
-        for place in idle:
-            self._tick(place, busy=False)
+        ticks = [one for place in dict.fromkeys([*busy, *idle]) for one in self._ticks(self.owned[place])]
         for letter in letters:
             metrics.DEAD.labels("intake").inc()
             await self.writer.producer.send(self.topics.dead_letters, **message_of(letter))
         await self.writer.producer.flush()
         await self.writer.flush()
         self._acks.append((time.time(), self.writer.appended_at))
+        for clock, partition, tick in ticks:
+            clock.acknowledged(partition, tick)
         await self._commit(busy)
 
     async def _commit(self, places: list[TopicPartition]) -> None:
@@ -235,7 +238,15 @@ class LiveIngest:
         mapper = None if source.feedback else source.mapper()
         self.reader.seek(place, first)
         self.reader.resume(place)
-        self.owned[place] = Partition(source, partition, mapper, first, first, footprint, begun)
+        clock = SourceClock(
+            source.name,
+            partition,
+            partitions=self.writer.partitions,
+            start=first,
+            epoch=footprint.epoch,
+            delay_ms=source.delay_ms,
+        )
+        self.owned[place] = Partition(source, partition, mapper, clock, footprint, begun)
         self.writer.add_to_all(_joining(source, partition, epoch, begin))
 
     def _stop_source(self, place: TopicPartition, source: Source, why: str) -> None:
@@ -255,9 +266,8 @@ class LiveIngest:
                     letters.append(one)
                     continue
                 partition = self.writer.bundler.add(one, one.customer, 0)
-                owned.counts[partition] = owned.counts.get(partition, 0) + 1
-            owned.newest = max(owned.newest, record.timestamp)
-            owned.covered = record.offset + 1
+                owned.clock.gave(partition)
+            owned.clock.read(record.offset, record.timestamp)
         last, epoch = records[-1], owned.footprint.epoch
         owned.footprint = Footprint(epoch=epoch, offset=last.offset, print=fingerprint(last))
         return letters
@@ -291,14 +301,14 @@ class LiveIngest:
         if now - self._idle_ticked < IDLE_TICK_S:
             return []
         self._idle_ticked = now
-        found = []
-        for place, one in self.owned.items():
-            if place in self._unticked or one.source.feedback:
-                continue
-            end, stable = self.reader.highwater(place), self.reader.last_stable_offset(place)
-            if end is not None and end == stable and self._read_to(place) >= end:
-                found.append(place)
-        return found
+        return [place for place, one in self.owned.items() if not one.source.feedback and self._idles(place, one)]
+
+    def _idles(self, place: TopicPartition, one: Partition) -> bool:
+        end, stable = self.reader.highwater(place), self.reader.last_stable_offset(place)
+        if place in self._unticked or end is None or stable is None:
+            return False
+        position, sent = self._read_to(place), self._fetched_after(place)
+        return one.clock.idle(FetchEnd(position=position, last_stable=stable, high_watermark=end, sent_ms=sent))
 
     def _read_to(self, place: TopicPartition) -> int:
         state = self.reader._subscription.subscription.assignment.state_value(place)
@@ -312,32 +322,17 @@ class LiveIngest:
         sent = polled / 1000 - clients.FETCH_WAIT_MS / 1000 - 0.01
         return max((appended for moment, appended in self._acks if moment <= sent), default=0)
 
-    def _tick(self, place: TopicPartition, *, busy: bool) -> None:
-        one = self.owned[place]
+    def _ticks(self, one: Partition) -> list[tuple[SourceClock, int, Tick]]:
+        """Put a source partition's ticks into every journal partition, behind its events."""
         if one.source.feedback:
-            return
-        upto = one.newest if busy else self._fetched_after(place)
-        opened = one.mapper.open_time if one.mapper else None
-        if opened is not None:
-            upto = min(upto, opened)
-        if self.writer.appended_at:
-            upto = min(upto, self.writer.appended_at)
-        one.before = max(one.before, upto - one.source.delay_ms)
-        end = one.covered if busy else max(one.covered, self._read_to(place))
+            return []
+        found = []
         for partition in range(self.writer.partitions):
-            tick = Tick(
-                source=one.source.name,
-                partition=place.partition,
-                epoch=one.footprint.epoch,
-                first=one.ticked,
-                next=end,
-                events=one.counts.get(partition, 0),
-                before=max(one.before, 0),
-                upto=max(upto, 0),
-            )
-            self.writer.bundler.put(tick, partition, 0)
-        one.counts = {}
-        one.ticked = one.covered = end
+            tick = one.clock.tick(partition, self.writer.appended_at or None, one.group)
+            if tick is not None:
+                self.writer.bundler.put(tick, partition, 0)
+                found.append((one.clock, partition, tick))
+        return found
 
 
 def _joining(source: Source, partition: int, epoch: int, first: int) -> SourceChanged:

@@ -1,13 +1,15 @@
 """The sender on Kafka: a group shares out the partitions of `delivery`, and each has a lane of its own.
 
 The group's consumer fetches nothing: each lane reads, and writes with a fenced transactional producer
-(`agents.senders.delivery`). A lane is kept through a rebalance that leaves it here. One that goes finishes its round by
-itself; if somebody else has opened the partition before that, it is fenced before it calls anybody.
+(`agents.senders.delivery`). A lane is kept through a rebalance that leaves it here. Before a rebalance the rounds under
+way are finished, so that their outcomes are known; a lane whose partition somebody else has opened (a frozen process
+that thaws) is fenced before it calls anybody.
 Anything but a clean commit: the producer is dropped, the memory discarded, and the partition opened again.
 """
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +38,8 @@ from pipeline.sending.protocol import FencedError, Suppressions, Switches
 from pipeline.sending.stage import SenderStage
 
 REOPEN_S = 1.0
+# A round's calls begin within 5 s of its check; the group waits for us as long as a session.
+ROUND_S = 5.0
 # A round's calls end by the provider's own time-outs; what takes longer is cut off, and reported as unknown.
 STOP_S = 45.0
 SESSION_MS = 6_000
@@ -89,6 +93,11 @@ class SenderWorker:
         self._held: dict[int, int] = {}
         self._open: set[int] = set()
         self._stopping = False
+        # Closed while the group places its partitions anew: a lane begins no round that its successor would cut off.
+        self._may_begin = asyncio.Event()
+        self._in_round: set[int] = set()
+        self._between_rounds = asyncio.Event()
+        self._between_rounds.set()
         self._following: list[asyncio.Task[None]] = []
 
     @property
@@ -125,6 +134,7 @@ class SenderWorker:
                     continue
         finally:
             self._stopping = True
+            self._may_begin.set()
             await self._finish()
             for task in self._following:
                 task.cancel()
@@ -171,9 +181,16 @@ class SenderWorker:
                 task.result()
                 self._start_missing()
 
+    async def revoked(self) -> None:
+        """Let the rounds under way come to their end, and begin no other, until it is known what stays here."""
+        self._may_begin.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._between_rounds.wait(), ROUND_S)
+
     def assigned(self, partitions: Iterable[int]) -> None:
         """Take what the group gives; lanes that stay here go on undisturbed."""
         self._owned = set(partitions)
+        self._may_begin.set()
         log.info("sender assigned", channel=self.options.channel, partitions=sorted(self._owned))
         self._start_missing()
 
@@ -211,7 +228,7 @@ class SenderWorker:
             await lane.open()
             self._open.add(partition)
             while self._mine(partition):
-                await lane.round()
+                await self._round(partition, lane)
                 self._gauge(partition, lane.held)
         except FencedError as error:
             return error
@@ -222,6 +239,19 @@ class SenderWorker:
             self._gauge(partition, 0)
             await delivery.close()
         return None
+
+    async def _round(self, partition: int, lane: SenderLane) -> None:
+        await self._may_begin.wait()
+        if not self._mine(partition):
+            return
+        self._in_round.add(partition)
+        self._between_rounds.clear()
+        try:
+            await lane.round()
+        finally:
+            self._in_round.discard(partition)
+            if not self._in_round:
+                self._between_rounds.set()
 
     def _gauge(self, partition: int, held: int) -> None:
         if self._held.get(partition, 0) != held:
@@ -235,7 +265,8 @@ class _Listener(ConsumerRebalanceListener):
         self._members = members
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        """Nothing stops here: what goes elsewhere is known when the next assignment comes, and is fenced there."""
+        """Finish what is under way: who takes a partition over fences it at once, and would know no outcome."""
+        await self._worker.revoked()
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Take the new set, and fetch none of it by the group's own consumer."""

@@ -19,8 +19,6 @@ from dataclasses import dataclass
 from models.journal import Tick
 
 DELAY_MS = 10_000
-# An idle source's ticks cost a journal message each; a timer's lateness of a second is what they buy.
-IDLE_EVERY_MS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +64,6 @@ class SourceClock:
         self.delay_ms = delay_ms
         self.next = start
         self._upto = 0
-        self._idle_ms: int | None = None
         self._first = [start] * partitions
         self._before = [0] * partitions
         self._events = [0] * partitions
@@ -84,12 +81,10 @@ class SourceClock:
         self._events[journal_partition] += 1
 
     def idle(self, fetch: FetchEnd) -> bool:
-        """Take the end of a fetch; True, at most once a second, where it lets the clock of an idle source move."""
+        """Take the end of a fetch; True where it lets the clock of an idle source move. How often, the caller says."""
         if not fetch.at_head or fetch.sent_ms <= self._upto:
             return False
-        if self._idle_ms is not None and fetch.sent_ms - self._idle_ms < IDLE_EVERY_MS:
-            return False
-        self._idle_ms = self._upto = fetch.sent_ms
+        self._upto = fetch.sent_ms
         # What lies between the last record and the head are aborted records and markers: they are covered too.
         self.next = max(self.next, fetch.position)
         return True

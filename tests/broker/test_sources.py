@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,21 @@ def publish(cluster: Cluster, customers: list[str]) -> None:
             at = time.time_ns() // 1_000_000
             row: dict[str, Any] = {"type": "product_viewed", "customer": name, "occurred_at": at, "product_id": "p1"}
             await producer.send_and_wait(cluster.topic_of["page-views"], orjson.dumps(row), partition=0)
+        await producer.stop()
+
+    asyncio.run(send())
+
+
+def lines(cluster: Cluster, *numbers: tuple[str, str]) -> None:
+    """Publish invoice lines (invoice, product) of one customer."""
+
+    async def send() -> None:
+        producer = clients.producer(cluster.bootstrap)
+        await producer.start()
+        for invoice, product in numbers:
+            row = {"InvoiceNo": invoice, "StockCode": product, "Quantity": "1", "UnitPrice": "2.5", "CustomerID": "17"}
+            row |= {"InvoiceDate": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S"), "Description": product}
+            await producer.send_and_wait(cluster.topic_of["invoices"], orjson.dumps(row), partition=0)
         await producer.stop()
 
     asyncio.run(send())
@@ -142,3 +158,24 @@ def test_a_reset_acts_on_an_ingest_that_runs_and_its_source_is_read_again_from_t
     wait_for(lambda: cluster.ledger()["events"]["duplicate"] == 2, 40, "it is read again, as a new epoch")
     publish(cluster, ["three"])
     wait_for(lambda: applied(cluster) == 3, 40, "and goes on")
+
+
+def test_lines_of_one_order_are_one_order_though_the_ingest_is_killed_between_them(kafka: str, tmp_path: Path) -> None:
+    sources = [{"name": "invoices", "mapping": "uci-retail", "delay": "1s"}]
+    cluster = Cluster(kafka, tmp_path, sources, SETTINGS)
+    try:
+        cluster.topics_apply(1)
+        cluster.journeys("a")
+        first = cluster.ingest()
+        lines(cluster, ("1", "p1"), ("2", "p2"), ("2", "p3"))
+        wait_for(lambda: applied(cluster) == 1, 40, "the first order is closed by a line of the second")
+        wait_for(lambda: cluster.lag("ingest", cluster.topic_of["invoices"]) == 2, 10, "its open lines are not passed")
+        first.kill()
+        first.wait()
+        cluster.ingest()
+        lines(cluster, ("2", "p4"), ("3", "p5"))
+        wait_for(lambda: applied(cluster) == 2, 40, "the second order is closed")
+        assert set(cluster.customers()["17"]["interests"]["products"]) == {"p1", "p2", "p3", "p4"}
+        assert cluster.ledger()["events"]["duplicate"] == 0
+    finally:
+        cluster.stop()
