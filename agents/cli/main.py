@@ -39,6 +39,7 @@ COMMANDS = {
     "replay": "agents.cli.verify:replay",
     "recommend": "agents.cli.recommend:recommend",
     "explain": "agents.cli.explain:explain",
+    "simulate": "agents.cli.simulate:simulate",
     "help": "agents.cli.which:which",
 }
 

@@ -10,6 +10,7 @@ backtest   runs a plan over the recorded log and says what it would have sent; s
 recommend  computes what is bought together, new and popular, as lists of the catalogue
 diff       runs a draft and the live plan over the recorded log and says which messages differ, and why
 replay     --verify: proves that this release decides as what is recorded was decided
+simulate   takes one customer through a scenario, step by step, with time moved by hand
 explain    says why each message to one customer was or was not sent, from the log
 worker     runs one process of a cluster: ingest, journeys, sender
 advance    closes a history on a cluster, so that what is due fires

@@ -17,7 +17,7 @@ from models.ids import chance
 from pipeline.engine.chances import SHARES
 from pipeline.engine.local_time import local, zone_of
 from pipeline.engine.person import ADDRESS_OF, consents_to
-from pipeline.engine.plan import Plan, Scenario, Send
+from pipeline.engine.plan import Plan, Scenario, Send, Split
 from pipeline.replay.records import Known, Records, Seen, known_at
 from pipeline.replay.shown import moment, span
 
@@ -334,6 +334,23 @@ def _failed(case: Case) -> Cause:
     return Cause(text=f"{case.decision.reason}" + (f": {missing}" if missing else ""))
 
 
+def split_text(scenario: Scenario, one: Decision) -> str | None:
+    """Return the draw of a customer in a split and the shares of its paths; None for what is no split."""
+    for op in scenario.program:
+        if isinstance(op, Split) and op.name == one.step:
+            drawn, upto, said = chance(SHARES, "split", scenario.name, op.name, one.customer), 0, list[str]()
+            for path, share, _ in op.arms:
+                said.append(f"{path} from {_percent(upto)}")
+                upto += share
+            return f"the draw of {one.customer} is {_percent(drawn)}: {', '.join(said)}"
+    return None
+
+
+def _branched(case: Case) -> Cause | None:
+    found = split_text(case.scenario, case.decision) if case.scenario is not None else None
+    return Cause(text=found) if found is not None else None
+
+
 def _silence(case: Case) -> Cause:
     silences = case.plan.settings.silences if case.plan is not None else ()
     purpose = case.op.purpose if case.op is not None else "marketing"
@@ -364,4 +381,5 @@ CAUSES: dict[tuple[str, str], Callable[[Case], Cause | None]] = {
     ("cancelled", ""): _cancelled,
     ("settled", "overdue"): _overdue,
     ("failed", ""): _failed,
+    ("branched", ""): _branched,
 }
