@@ -130,13 +130,14 @@ class RecordedLog:
         return self.begin("journal", partition) or 0
 
     def _last_time(self, partition: int) -> int:
-        for offset in range(self.end("journal", partition) - 1, -1, -1):
-            found = [time for one in self.raw(partition, offset) for time in _times(decoded(one, partition).bundle)]
-            if found:
-                return max(found)
-            if self.begin("journal", partition) == offset:
+        """Look back to the last tick: behind it may stand receipts, whose own times are earlier."""
+        last, first = 0, self.first(partition)
+        for offset in range(self.end("journal", partition) - 1, first - 1, -1):
+            bundle = decoded(next(self.raw(partition, offset)), partition).bundle
+            last = max([last, *_times(bundle)])
+            if any(isinstance(entry, Tick) for entry in bundle.entries):
                 break
-        return 0
+        return last
 
     def close(self) -> None:
         """Let the folder go."""
