@@ -4,7 +4,7 @@
 are made of.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -15,6 +15,8 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from pipeline.errors import PlanError, Problem
+from pipeline.yaml_cuts import as_meant, cut_in_braces, is_open
+from pipeline.yaml_wording import missing, wording
 
 BYTES_MAX = 256 * 1024
 Path = tuple[str | int, ...]
@@ -23,26 +25,65 @@ Path = tuple[str | int, ...]
 class Places:
     """Where each node of one file stands: line and column from 1."""
 
-    def __init__(self, file: str, root: Any):
+    def __init__(self, file: str, root: Any, text: str = ""):
         self.file = file
         self._root = root
+        self._lines = text.splitlines()
 
     def of(self, path: Sequence[str | int], *, key: bool = False) -> tuple[int, int]:
         """Return the place of the value (or the key) at a path; of the nearest parent where it is not in the file."""
-        node, found = self._root, (1, 1)
-        for part in path:
-            place = _place(node, part, key and part == path[-1])
-            if place is None:
-                # Union tags and the like of a model stand in its error paths, not in the file.
-                continue
-            found = place
-            node = node[part]
-        return found
+        return self._found(self._root, list(path), key)[1] or (1, 1)
+
+    def _found(self, node: Any, path: list[str | int], key: bool) -> tuple[int, tuple[int, int] | None]:
+        """Return how many parts of a path are in the file below a node, and where the last of them stands.
+
+        Union tags and the like of a model stand in its error paths, not in the file, and a tag may be called like a
+        field: of stepping in and passing over the way that finds more is taken.
+        """
+        if not path:
+            return 0, None
+        part, rest = path[0], path[1:]
+        place = _place(node, part, key and not rest)
+        over = self._found(node, rest, key)
+        if place is None:
+            return over
+        count, inner = self._found(node[part], rest, key)
+        return (count + 1, inner or place) if count + 1 > over[0] else over
 
     def problem(self, path: Sequence[str | int], message: str, *, key: bool = False, offset: int = 0) -> Problem:
         """Return a problem at a path; `offset` moves the column on inside a plain text."""
         line, column = self.of(path, key=key)
         return Problem(self.file, line, column + offset, message)
+
+    def cut_at_comma(self, path: Sequence[str | int]) -> str | None:
+        """Return how an expression in braces is written that YAML cut before this key; None where it cut none."""
+        if not path:
+            return None
+        for node in self._parents(self._root, list(path[:-1])):
+            name = cut_in_braces(node, str(path[-1])) if isinstance(node, CommentedMap) else None
+            if name is not None:
+                line, column = node.lc.value(name)
+                return as_meant(self._line(line + 1), column + 1, in_braces=True)
+        return None
+
+    def _parents(self, node: Any, path: list[str | int]) -> Iterator[Any]:
+        """Yield the nodes that a path may lead to, the deepest first."""
+        for index, part in enumerate(path):
+            if _place(node, part, key=False) is not None:
+                yield from self._parents(node[part], path[index + 1 :])
+        yield node
+
+    def cut_at_comment(self, path: Sequence[str | int]) -> str | None:
+        """Return how an expression is written that YAML cut at a #; None where it cut none."""
+        line, column = self.of(path)
+        rest = self._line(line)[column - 1 :]
+        before, sign, _ = rest.partition(" #")
+        if not sign or not is_open(before) or rest[:1] in {'"', "'", "|", ">"}:
+            return None
+        return as_meant(self._line(line), column)
+
+    def _line(self, number: int) -> str:
+        return self._lines[number - 1] if 0 < number <= len(self._lines) else ""
 
 
 def _place(node: Any, part: str | int, key: bool) -> tuple[int, int] | None:
@@ -63,25 +104,29 @@ def load_yaml(text: str, file: str) -> tuple[Any, Places]:
     yaml.version = (1, 2)
     try:
         for token in yaml.scan(text):
-            _refuse_token(token, file)
+            _refuse_token(token, file, text)
         root = YAML(typ="rt", pure=True).load(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        raise PlanError([Problem(file, line, column, f"not YAML: {error.problem or error.context}")]) from None
+        meant = as_meant(text.splitlines()[line - 1], column) if line <= len(text.splitlines()) else None
+        hint = f"; if it is one text, quote it: {meant}" if meant else ""
+        raise PlanError([Problem(file, line, column, f"not YAML: {error.problem or error.context}{hint}")]) from None
     except YAMLError as error:
         raise PlanError([Problem(file, 1, 1, f"not YAML: {error}")]) from None
-    return _plain(root), Places(file, root)
+    return _plain(root), Places(file, root, text)
 
 
-def _refuse_token(token: Any, file: str) -> None:
+def _refuse_token(token: Any, file: str, text: str) -> None:
     kind = type(token).__name__
     place = token.start_mark.line + 1, token.start_mark.column + 1
     if kind in {"AnchorToken", "AliasToken"}:
         raise PlanError([Problem(file, *place, "anchors and aliases are not used here: write it out")])
     if kind == "TagToken":
-        rest = token.start_mark.buffer[token.start_mark.pointer :].split("\n")[0].rstrip("} ,\x00")
-        raise PlanError([Problem(file, *place, f"YAML reads what begins with ! as a tag: quote it, '{rest}'")])
+        meant = as_meant(text.splitlines()[place[0] - 1], place[1])
+        raise PlanError(
+            [Problem(file, *place, f"YAML reads what begins with ! as a tag: quote it, {meant or 'whole'}")]
+        )
 
 
 def _plain(node: Any) -> Any:
@@ -97,19 +142,21 @@ def _plain(node: Any) -> Any:
 
 def problems_of(error: ValidationError, places: Places, known: Sequence[str] = ()) -> list[Problem]:
     """Return the problems of a pydantic error, with the nearest right name for an unknown field."""
-    return [_problem(detail, places, known) for detail in error.errors(include_url=False)]
+    found = [_problem(detail, places, known) for detail in error.errors(include_url=False)]
+    return list(dict.fromkeys(found))
 
 
 def _problem(detail: ErrorDetails, places: Places, known: Sequence[str]) -> Problem:
     path = detail["loc"]
     name = str(path[-1]) if path else ""
+    meant = places.cut_at_comma(path)
+    if meant is not None:
+        return places.problem(path, f"YAML cut an expression before {name!r}: quote it, {meant}", key=True)
     if detail["type"] == "extra_forbidden":
-        if ")" in name or '"' in name or name.count("(") != name.count(")"):
-            return places.problem(path, f"YAML cut an expression before {name!r}: quote the whole expression", key=True)
         near = get_close_matches(name, known, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         return places.problem(path, f"unknown field {name!r}{hint}", key=True)
     if detail["type"] == "missing":
-        return places.problem(path[:-1], f"{name!r} is missing")
-    message = detail["msg"].removeprefix("Value error, ")
+        return places.problem(path[:-1], missing(name))
+    message = wording(detail)
     return places.problem(path, f"{name}: {message}" if isinstance(path[-1] if path else 0, str) else message)

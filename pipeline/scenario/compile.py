@@ -177,7 +177,9 @@ def read_scenarios(sources: PlanSources) -> tuple[dict[str, tuple[str, ScenarioS
             problems += problems_of(error, places, KNOWN_FIELDS)
             continue
         if spec.scenario in found:
-            problems.append(Problem(path, 1, 1, f"a scenario {spec.scenario!r} stands in another file too"))
+            problems.append(
+                Problem(path, 1, 1, f"a scenario {spec.scenario!r} stands in {found[spec.scenario][0]} too")
+            )
         found[spec.scenario] = (path, spec, places)
     return found, problems
 

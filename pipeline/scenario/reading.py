@@ -116,7 +116,9 @@ class Reader:
                 of_send=path[-2:-1] == ("with",),
             )
         except ExpressionError as error:
-            self.fault(path, error.message, error.offset)
+            meant = self.places.cut_at_comment(path)
+            hint = f"; YAML cut it at the #: quote it, {meant}" if meant else ""
+            self.fault(path, f"{error.message}{hint}", error.offset)
             return None
         if "voucher" in compiled.reads and path[-2:-1] != ("with",):
             self.fault(path, "voucher() stands under `with` of a send: a message names it")
@@ -161,7 +163,7 @@ class Reader:
         languages = tuple(dict.fromkeys((self.settings.language, "en")))
         wanted = missing(self.templates, name, channel, languages)
         if wanted is not None:
-            have = [one for one in self.templates if one.endswith(wanted.rpartition(".")[2])]
+            have = [one for one in self.templates if one.endswith((".mjml", ".html", ".txt", ".json"))]
             self.fault(path, f"the template {wanted} is missing{nearest(wanted, have)}")
         for file in sorted(self.templates):
             if file.startswith(f"{name}.") and file not in self._looked_at:

@@ -63,11 +63,10 @@ def read_sources(directory: Path, overrides: dict[str, str] | None = None) -> Pl
             or name == OVERRIDES
         ):
             continue
-        raw = path.read_bytes()
         try:
-            if len(raw) > FILE_BYTES_MAX:
+            if path.stat().st_size > FILE_BYTES_MAX:
                 raise ValueError(f"a file of over {FILE_BYTES_MAX // 1024} KiB is refused")
-            files[name] = raw.decode()
+            files[name] = path.read_bytes().decode()
         except ValueError as error:
             problems.append(Problem(name, 1, 1, str(error)))
     if problems:

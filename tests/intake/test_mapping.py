@@ -49,7 +49,7 @@ def test_a_mapping_file_that_does_not_exist_is_wrong_use() -> None:
         ("customer: user.id", "customer: user..id", "2:11", "pattern"),
         ("customer: user.id\n", "", "1:1", "'customer' is missing"),
         ("product_id: sku", "product_id: {path: sku, const: x}", "6:26", "one of `path`, `const` and `content_id`"),
-        ("type: product_viewed", "type: Product", "5:11", "pattern"),
+        ("type: product_viewed", "type: Product", "5:11", "'Product' is no name"),
         ("format: epoch_s}", "format: epoch_s", "4:7", "not YAML"),
         ("format: epoch_s}", "format: epoch}", "3:26", "'epoch' is no format: iso, epoch_s"),
         ("format: epoch_s}", "format: epoch_s, zone: Paris}", "3:41", "'Paris' is no time zone"),

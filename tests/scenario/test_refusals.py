@@ -37,7 +37,7 @@ def test_the_good_file_is_taken() -> None:
     ("old", "new", "message"),
     [
         ("purpose: marketing", "purposes: marketing", "3:1: unknown field 'purposes'; did you mean purpose?"),
-        ("wait: 45m", "wait: soon", "10:11: wait: String should match pattern"),
+        ("wait: 45m", "wait: soon", "10:11: wait: 'soon' is not a duration: write 45m, 23h, 7d or 1h30m"),
         ("on: cart_changed", "on: cart_chnged", "5:7: unknown event 'cart_chnged'; did you mean cart_changed?"),
         ("cart.items)", "cart.item)", "6:14: unknown field cart.item; did you mean cart.items?"),
         ("size(cart.items) > 0", "size(cart.items)", "6:9: a condition is needed here, this is a int"),
