@@ -1,10 +1,14 @@
 """Commands on scenario files: check them, run their tests."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from agents.cli.folder import plan_folder
+
+if TYPE_CHECKING:
+    from pipeline.scenario.testing import TestResult
 
 
 @click.command()
@@ -42,8 +46,17 @@ def test(context: click.Context, directory: Path, scenario: str | None, verbose:
     for one in results:
         if one.differences or verbose:
             click.echo(f"{'differs' if one.differences else 'passed '}  {one.file}: {one.name}")
-            for line in [*one.differences, *(["the decisions were:", *one.decisions])]:
+            for line in _report(one):
                 click.echo(f"    {line}")
     click.echo(f"{len(results) - len(failed)} passed, {len(failed)} failed")
     if failed:
         context.exit(1)
+
+
+def _report(one: "TestResult") -> list[str]:
+    """Return what a test expected and what came, side by side, and what was decided."""
+    reasons = [line for line in one.differences if line not in one.messages]
+    lines = ["messages (- expected, + sent):", *(f"  {line}" for line in one.messages or ["  none"])]
+    if reasons:
+        lines += ["reasons:", *(f"  {line}" for line in reasons)]
+    return [*lines, "decided:", *(f"    {line}" for line in one.decisions)]

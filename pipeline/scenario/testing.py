@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError
 
 from models.command import Command
 from models.customer import Customer, Entry
+from models.decision import Decision
 from models.event import Event, Position
 from models.ids import event_id
 from models.scenario import EventName, Name, Span, Text, Written
@@ -81,6 +82,7 @@ class TestResult:
     name: str
     differences: list[str] = field(default_factory=list)
     decisions: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)  # all, by time: - expected alone, + sent alone, blank both
     commands: list[Command] = field(default_factory=list)
     entries: dict[str, Entry] = field(default_factory=dict)  # enrolment -> what began it
 
@@ -234,10 +236,14 @@ class _Run:
         self._compare(found, [(self.text(one.due_at), one.step) for one in commands], decisions)
         return found
 
-    def _compare(self, found: TestResult, sent: list[tuple[str, str]], decisions: list[Any]) -> None:
+    def _compare(self, found: TestResult, sent: list[tuple[str, str]], decisions: list[Decision]) -> None:
         wanted = [(self.text(self.at(one.at, ("expect",))), one.send) for one in self.spec.expect]
-        found.differences += [f"- {at}  {send}: expected, not sent" for at, send in wanted if (at, send) not in sent]
-        found.differences += [f"+ {at}  {send}: sent, not expected" for at, send in sent if (at, send) not in wanted]
+        lines = [
+            (when, sign, f"{sign} {when}  {step}{self._why(sign, step, decisions)}")
+            for sign, when, step in compared(wanted, sent)
+        ]
+        found.messages = [text for _, _, text in sorted(lines, key=lambda line: _moment(line[0]))]
+        found.differences += [text for _, sign, text in lines if sign != " "]
         outcomes = {"exit": "exited"}
         had = {(one.outcome, one.reason, self.text(one.at)) for one in decisions}
         for number, reason in enumerate(self.spec.reasons):
@@ -247,3 +253,37 @@ class _Run:
                 outcome = outcomes.get(name, name)
                 if not any(out == outcome and why == value and at in {None, when} for out, why, when in had):
                     found.differences.append(f"- {at or 'any time'}  {name}: {value}: expected, not decided")
+
+    def _why(self, sign: str, step: str, decisions: list[Decision]) -> str:
+        """Return what a line of the difference says of its message, with what was decided instead."""
+        if sign == "+":
+            return ": sent, not expected"
+        if sign == " ":
+            return ""
+        own = [one for one in decisions if one.step == step and one.outcome != "settled"]
+        ends = [one for one in decisions if one.outcome in {"exited", "not_entered"}]
+        said = [f"{one.outcome} at {self.text(one.at)} ({one.reason})" for one in (own or ends)[-1:]]
+        return f": expected, not sent{f'; it was {said[0]}' if said and own else f'; {said[0]}' if said else ''}"
+
+
+def compared(wanted: list[tuple[str, str]], sent: list[tuple[str, str]]) -> list[tuple[str, str, str]]:
+    """Return (sign, time, step) of every message: - expected alone, + sent alone, blank both. Each counts once."""
+    left = list(sent)
+    found = []
+    for one in wanted:
+        if one in left:
+            left.remove(one)
+            found.append((" ", *one))
+        else:
+            found.append(("-", *one))
+    return [
+        *(one for one in found if one[0] == "-"),
+        *(("+", *one) for one in left),
+        *(o for o in found if o[0] == " "),
+    ]
+
+
+def _moment(text: str) -> tuple[int, str]:
+    """Return what sorts the times of a test: "09:45" before "1d 08:00"."""
+    day, _, clock = text.rpartition("d ")
+    return int(day or 0), clock

@@ -43,6 +43,8 @@ def value(text: str, **event: object) -> object:
         ("profile.orders in [1, 2]", True),
         ("has(profile.last_order_at)", False),
         ("default(profile.last_order_at, now) == now", True),
+        ("default(event.total, 9) > 5", True),
+        ("default(event.total, 9.5) == 9.50", True),
         ('age(profile.last_seen) < duration("2m")', True),
         ("now - duration('1m') > profile.last_seen", True),
         ("1 + 2 * 3 - 4 / 3", 6),

@@ -228,7 +228,7 @@ class Compiler:
         return arithmetic(node, left, right)
 
     def _compare(self, node: Node, left: Typed, right: Typed) -> Typed:
-        left, right = self._same_unit(left, right), self._same_unit(right, left)
+        left, right = self.same_unit(left, right), self.same_unit(right, left)
         kinds = {left.type.kind, right.type.kind}
         comparable = len(kinds) == 1 or kinds <= NUMBERS or "dyn" in kinds or "null" in kinds
         ordered = node.value in {"==", "!="} or kinds <= ORDERED | {"dyn"}
@@ -268,7 +268,7 @@ class Compiler:
             if len(found) == self.uses.get(read)
         }
 
-    def _same_unit(self, one: Typed, other: Typed) -> Typed:
+    def same_unit(self, one: Typed, other: Typed) -> Typed:
         """Scale a plain number that stands beside money to minor units, exactly; read a text beside a date as one."""
         if other.type == DATE and one.type.kind == "string":
             return Typed(values.as_date(one.call), DATE)

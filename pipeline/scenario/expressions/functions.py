@@ -157,6 +157,8 @@ def _has(compiler: Compiler, node: Node) -> Typed:
 def _default(compiler: Compiler, node: Node) -> Typed:
     _count(node, 2)
     value, other = (compiler.compile(part) for part in node.parts)
+    # A plain number that stands in for an amount is one: 9 for 9.00.
+    other = compiler.same_unit(other, value)
 
     def call(env: Env) -> Any:
         try:
