@@ -58,6 +58,9 @@ def new(name: str, source: str, title: str | None, plan: Path) -> None:
     """Copy a scenario under a new name, with its texts and tests; the copy passes check and test."""
     from pipeline.scenario.copying import copy_scenario
 
-    for path in copy_scenario(plan, [plan, SHIPPED], source, name, title):
+    copy = copy_scenario(plan, [plan, SHIPPED], source, name, title)
+    for path in copy.files:
         click.echo(f"written  {path}")
+    for test, strangers in copy.left_out.items():
+        click.echo(f"left out the test {test!r}: it runs beside {', '.join(strangers)}, which is not in {plan}")
     click.echo(f"\nNext: change {plan / name / 'scenario.yaml'}, then `parcours check` and `parcours test`")

@@ -7,21 +7,32 @@ a word like any other. What comes of it is compiled and tested before anything i
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.errors import PlanError, UsageError
 from pipeline.scenario.compile import compile_plan
 from pipeline.scenario.expressions.compile import nearest
 from pipeline.scenario.sources import KINDS, PlanSources, read_sources
+from pipeline.yaml_places import load_yaml
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 PARTS = "shared"
 
 
-def copy_scenario(plan: Path, places: Sequence[Path], source: str, name: str, title: str | None) -> list[Path]:
-    """Write a copy into a plan's folder and return its files; UsageError says why not, and nothing is written.
+@dataclass(frozen=True)
+class Copy:
+    """What was written, and the tests that were left out, each with the neighbours that the plan lacks."""
 
-    `source` is looked for in `places`, one after the other. Shared parts that the plan lacks come along.
+    files: list[Path]
+    left_out: dict[str, list[str]] = field(default_factory=dict)
+
+
+def copy_scenario(plan: Path, places: Sequence[Path], source: str, name: str, title: str | None) -> Copy:
+    """Write a copy into a plan's folder; UsageError says why not, and nothing is written.
+
+    `source` is looked for in `places`, one after the other. Shared parts that the plan lacks come along. A test that
+    runs beside a scenario which the plan has not is left out.
     """
     if not NAME.fullmatch(name):
         raise UsageError(f"{name!r} is no name: small letters, digits and hyphens, as in cart-reminder")
@@ -32,11 +43,14 @@ def copy_scenario(plan: Path, places: Sequence[Path], source: str, name: str, ti
     found = _find(places, source)
     files = {f"{name}/{path.name}": _copied(path, source, name, title) for path in _files(found)}
     files |= _parts(found.parent, plan)
-    _check(plan, files, source, name)
+    known = _check(plan, files, source)
+    left_out: dict[str, list[str]] = {}
+    for path in [path for path in files if path.endswith(".test.yaml")]:
+        files[path] = _without_strangers(files[path], path, known, left_out)
     for path, text in files.items():
         (plan / path).parent.mkdir(parents=True, exist_ok=True)
         (plan / path).write_text(text)
-    return [plan / path for path in sorted(files)]
+    return Copy([plan / path for path in sorted(files)], left_out)
 
 
 def _find(places: Sequence[Path], source: str) -> Path:
@@ -86,15 +100,33 @@ def renamed(text: str, source: str, name: str) -> str:
     return text
 
 
-def _check(plan: Path, files: dict[str, str], source: str, name: str) -> None:
-    """Refuse a copy that this plan would not take: what its own plan had in the settings may be missing here."""
+def _check(plan: Path, files: dict[str, str], source: str) -> set[str]:
+    """Return the names of the plan's scenarios with the copy.
+
+    UsageError where this plan would not take it: what its own plan had in the settings may be missing here.
+    """
     before = read_sources(plan)
     compile_plan(before)
     own = {path: text for path, text in files.items() if not path.endswith(".test.yaml")}
     try:
-        compile_plan(PlanSources({**before.files, **own}))
+        return set(compile_plan(PlanSources({**before.files, **own})).live)
     except PlanError as error:
         raise UsageError(
             f"{source} cannot be copied into {plan} as it is; nothing was written. What it needs may stand in the"
             f" settings that it came with: add that first.\n{error}"
         ) from None
+
+
+def _without_strangers(text: str, path: str, known: set[str], left_out: dict[str, list[str]]) -> str:
+    """Return a test file without the tests whose neighbours are not known; note their names."""
+    tests, places = load_yaml(text, path)
+    lines = text.splitlines(keepends=True)
+    begins = [places.of((index,))[0] - 1 for index in range(len(tests or []))]
+    kept = lines[: begins[0]] if begins else lines
+    for test, begin, end in zip(tests or [], begins, [*begins[1:], len(lines)], strict=True):
+        strangers = [one for one in test.get("with", []) if one not in known]
+        if strangers:
+            left_out[str(test.get("test"))] = strangers
+        else:
+            kept += lines[begin:end]
+    return "".join(kept)

@@ -13,6 +13,13 @@ from pipeline.scenario.compile import compile_plan
 from pipeline.scenario.copying import copy_scenario, renamed
 from pipeline.scenario.sources import read_sources
 from pipeline.scenario.testing import run_tests
+from pipeline.yaml_places import load_yaml
+
+
+def written_tests(name: str) -> list[object]:
+    found: list[object] = load_yaml((SHIPPED / name / "scenario.test.yaml").read_text(), name)[0]
+    return found
+
 
 NAMES = sorted(path.parent.name for path in SHIPPED.glob("*/scenario.yaml"))
 
@@ -51,13 +58,22 @@ def test_every_file_of_a_new_folder_has_a_source() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_copy_of_a_shipped_scenario_passes_check_and_its_tests(tmp_path: Path, name: str) -> None:
     plan = made(tmp_path)
-    copy_scenario(plan, [plan, SHIPPED], name, "my-own", None)
+    copy = copy_scenario(plan, [plan, SHIPPED], name, "my-own", None)
     compiled = compile_plan(read_sources(plan))
     assert compiled.live["my-own"].title == "My own"
     results = run_tests(plan, "my-own")
     assert results
     assert {one.name: one.differences for one in results if one.differences} == {}
-    assert len(results) == len(run_tests(SHIPPED, name))
+    assert len(results) + len(copy.left_out) == len(written_tests(name))
+    assert all(one not in compiled.live for strangers in copy.left_out.values() for one in strangers)
+
+
+def test_a_test_beside_a_scenario_that_the_plan_has_comes_along(tmp_path: Path) -> None:
+    plan = made(tmp_path)
+    copy_scenario(plan, [SHIPPED], "welcome", "welcome", None)
+    copy = copy_scenario(plan, [SHIPPED], "first-purchase", "mine", None)
+    assert copy.left_out == {}
+    assert (plan / "mine/scenario.test.yaml").read_text() == (SHIPPED / "first-purchase/scenario.test.yaml").read_text()
 
 
 def test_the_name_is_changed_where_it_means_the_scenario_and_nowhere_else() -> None:

@@ -43,8 +43,8 @@ def test_a_message_at_another_time_is_shown_at_both(tmp_path: Path) -> None:
         "        10:00  entered (order_placed)\n"
         "        10:00  sent thanks (due)\n"
         "        1d 10:00  sent review (due)\n"
-        "        1d 10:00  settled thanks (overdue)\n"
         "        1d 10:00  completed (last step)\n"
+        "        1d 10:00  settled thanks (overdue)\n"
         "        2d 10:00  settled review (overdue)\n"
         "0 passed, 1 failed\n"
     )
