@@ -15,12 +15,13 @@ import pytest
 from tests.acceptance.running import CDNOW, OPEN_TO_ALL, command, lines_of
 from tests.reference import cdnow_fold
 
+WHOLE = os.environ.get("PARCOURS_CDNOW") == "all"
 pytestmark = [
     pytest.mark.data,
+    pytest.mark.timeout(1800 if WHOLE else 300),
     pytest.mark.skipif(not CDNOW.exists(), reason=f"the real store data is not at {CDNOW}"),
 ]
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
-WHOLE = os.environ.get("PARCOURS_CDNOW") == "all"
 ADVANCE = timedelta(days=120)
 ONE_OF = 50
 
