@@ -113,11 +113,15 @@ NEVER = 2**62
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The wait at which an enrolment stands: begun at `since`, over at `due` (NEVER: none), `due_max` at most."""
+    """The wait at which an enrolment stands: begun at `since`, over at `due` (NEVER: none), `due_max` at most.
+
+    `look` is when time alone may turn a condition that would end the wait before, or the enrolment (NEVER: none).
+    """
 
     since: Time
     due: Time
     due_max: Time | None = None
+    look: Time = NEVER
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,7 +1,7 @@
 """What a happening does: memory, receipts, goals and exits, those who wait for it, new entries; then steps."""
 
 from models.customer import Enrolment
-from pipeline.engine import entering, exits, settling, tracking, waits
+from pipeline.engine import entering, exits, looks, settling, tracking, waits
 from pipeline.engine.memory import remember
 from pipeline.engine.steps import run
 from pipeline.engine.work import Happening, Work
@@ -28,12 +28,19 @@ def run_ready(work: Work) -> None:
     """Let the enrolments that may go on do their steps: by priority, scenario and id.
 
     What steps wrote to the customer moves segments, levels and scores, which are looked at before anybody goes on.
+    After the last step come the conditions that read what scenarios did.
     """
-    while work.ready or work.upcoming or work.touched:
+    done = not work.plan.steered or not work.enrolments
+    while work.ready or work.upcoming or work.touched or not done:
         if work.touched:
             for happening in tracking.after_steps(work):
                 look(work, happening)
             continue
+        if not work.ready and not work.upcoming:
+            looks.look_around(work)
+            done = True
+            continue
+        done = not work.plan.steered
         entering.admit(work)
         waiting = [enrolment for enrolment in work.enrolments if enrolment.id in work.ready]
         work.ready = []

@@ -78,11 +78,15 @@ def look_at_conditions(work: Work, happening: Happening) -> None:
         reason = exit_condition(work, scenario, enrolment, only_changed=True)
         if reason is None:
             continue
-        if enrolment.closing:
-            close_or_drop(work, cancel_unsent(work, enrolment, reason))
-        else:
-            at = max(happening.at, enrolment.entry.at)
-            end(work, enrolment, at, "exited", reason, happening.id, cancel=True)
+        leave(work, enrolment, max(happening.at, enrolment.entry.at), reason, happening.id)
+
+
+def leave(work: Work, enrolment: Enrolment, at: int, reason: str, event: str = "") -> None:
+    """End an enrolment by a condition (UTC ms); of a closing one take back what is unsettled."""
+    if enrolment.closing:
+        close_or_drop(work, cancel_unsent(work, enrolment, reason))
+    else:
+        end(work, enrolment, at, "exited", reason, event, cancel=True)
 
 
 def exit_condition(work: Work, scenario: Scenario, enrolment: Enrolment, *, only_changed: bool = False) -> str | None:

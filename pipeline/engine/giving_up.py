@@ -2,6 +2,7 @@
 
 from models.customer import Customer, Ended, Enrolment
 from pipeline.engine.ending import begun_by, cancel_unsent
+from pipeline.engine.looks import due_of
 from pipeline.engine.plan import Plan
 from pipeline.engine.transition import Transition
 from pipeline.engine.work import Work
@@ -17,13 +18,13 @@ def give_up(customer: Customer, watermark: int, plan: Plan, reason: str) -> Tran
     work.activated = plan.pass_name
     for enrolment in customer.enrolments:
         waiting = enrolment.waiting
-        if waiting is None or waiting.due >= watermark:
+        if waiting is None or due_of(waiting) >= watermark:
             continue
-        work.move_now(waiting.due)
+        work.move_now(due_of(waiting))
         work.decide("failed", reason, enrolment)
         if not enrolment.closing:
             cancel_unsent(work, enrolment, "failed")
-            _note_end(work, enrolment, waiting.due)
+            _note_end(work, enrolment, due_of(waiting))
         work.drop(enrolment.id)
     return work.transition()
 

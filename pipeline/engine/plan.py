@@ -10,142 +10,35 @@ from decimal import Decimal
 
 from pipeline.engine.calendar import Moment
 from pipeline.engine.env import Counter, Expr
+from pipeline.engine.program import (
+    DAY_MS,
+    HOUR_MS,
+    AddScore,
+    Alternative,
+    Branch,
+    Done,
+    Exit,
+    Op,
+    Send,
+    SetAttributes,
+    Split,
+    Start,
+    Until,
+    Wait,
+    WaitFor,
+)
 from pipeline.engine.rules import Definitions, Rules, Threshold
 from pipeline.engine.using import Used, make_rules
 
-HOUR_MS = 3_600_000
-DAY_MS = 24 * HOUR_MS
+__all__ = [
+    "DAY_MS", "HOUR_MS", "START", "AddScore", "Again", "Alternative", "Branch", "Cap", "Done", "Enter", "Exit",
+    "ExitRule", "Goal", "Limit", "Op", "Plan", "QuietHours", "Scenario", "Send", "SetAttributes", "Settings", "Silence",
+    "Split", "Start", "Until", "Wait", "WaitFor", "make_plan",
+]  # fmt: skip
 # The way in of a scenario that others start: no event brings it.
 START = "start"
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Wait `for_ms` from when the step before was done; an event `restart_on` begins it anew, `at_most_ms` in all."""
-
-    for_ms: int
-    next: int
-    restart_on: str | None = None
-    at_most_ms: int | None = None
-    label: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Until:
-    """Wait until a moment of the customer's local time: of a day (with an offset), of the week, or the best hour.
-
-    `time_ms` counts from midnight by the clock on the wall, weekdays from 0 (Monday). A day's moment that is already
-    past follows `if_past`: go_on, skip_next (go on at `skip`) or exit. The best hour is looked for in `within_ms`.
-    """
-
-    next: int
-    skip: int
-    if_past: str = "go_on"
-    time_ms: int | None = None
-    weekdays: tuple[int, ...] = ()
-    day: Expr | None = None
-    offset_ms: int = 0
-    best_of: str | None = None
-    within_ms: int = DAY_MS
-    label: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Alternative:
-    """One way out of a `WaitFor`: an event (with `where`, about send `of`), or a condition; goes on at `goto`."""
-
-    goto: int
-    on: str | None = None
-    where: Expr | None = None
-    when: Expr | None = None
-    of: str | None = None
-    keep_as: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class WaitFor:
-    """Wait for the first alternative that comes or holds already; after `at_most_ms` go on at `otherwise`.
-
-    `since_entry` lets an event count that came after the entry but before this step.
-    """
-
-    alternatives: tuple[Alternative, ...]
-    otherwise: int
-    at_most_ms: int | None = None
-    since_entry: bool = False
-    label: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Emit a command by the first of `channels` with an address and consent; see SEND_CHECKS in `engine.sending`."""
-
-    name: str
-    channels: tuple[str, ...]
-    template: str
-    purpose: str
-    next: int
-    data: tuple[tuple[str, Expr], ...] = ()
-    require: tuple[str, ...] = ()
-    valid_for_ms: int = DAY_MS
-    if_capped: str = "skip"  # skip | exit | wait
-    repeat_unknown: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Branch:
-    """Go on at the first arm whose condition holds (None: always), else at `next`."""
-
-    arms: tuple[tuple[Expr | None, int], ...]
-    next: int
-    label: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """Go on at an arm drawn by a hash of (scenario, split, customer); shares are in 1/10000 and sum to 10000."""
-
-    name: str
-    arms: tuple[tuple[str, int, int], ...]  # path name, share, goto
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Enrol in another scenario too, by the same entry, and go on."""
-
-    scenario: str
-    next: int
-
-
-@dataclass(frozen=True, slots=True)
-class SetAttributes:
-    """Write attributes of the customer."""
-
-    values: tuple[tuple[str, Expr], ...]
-    next: int
-
-
-@dataclass(frozen=True, slots=True)
-class AddScore:
-    """Add whole points to scores of the customer."""
-
-    points: tuple[tuple[str, int], ...]
-    next: int
-
-
-@dataclass(frozen=True, slots=True)
-class Exit:
-    """End the enrolment here with a reason."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """The last step is done."""
-
-
-Op = Wait | Until | WaitFor | Send | Branch | Split | SetAttributes | AddScore | Start | Exit | Done
+# What conditions read that the steps of scenarios move: no event need come for it.
+STEERED = ("inside", "sent", "count", "customer", "score")
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,12 +138,19 @@ class Scenario:
     thresholds: tuple[Threshold, ...] = ()
     heard: frozenset[str] = field(init=False, compare=False, repr=False)  # the events that exits and the goal name
     conditions: tuple[ExitRule, ...] = field(init=False, compare=False, repr=False)
+    timed: bool = field(init=False, compare=False, repr=False)  # time alone may turn an exit, or what is waited for
+    steered: bool = field(init=False, compare=False, repr=False)  # so may what scenarios do
 
     def __post_init__(self) -> None:
         named = [rule.on for rule in self.exits if rule.on is not None]
         heard = frozenset([*named, self.goal.on] if self.goal is not None else named)
         object.__setattr__(self, "heard", heard)
         object.__setattr__(self, "conditions", tuple(rule for rule in self.exits if rule.when is not None))
+        waited = [way.when for op in self.program if isinstance(op, WaitFor) for way in op.alternatives]
+        found = [one for one in (*(rule.when for rule in self.exits), *waited) if one is not None]
+        object.__setattr__(self, "timed", any(one.changes is not None for one in found))
+        read = [read.partition(".")[0] for one in found for read in one.reads]
+        object.__setattr__(self, "steered", any(root in STEERED for root in read))
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,6 +222,8 @@ class Plan:
     moments: tuple[tuple[Scenario, Enter], ...] = ()
     existing: tuple[tuple[Scenario, Enter], ...] = ()  # entries that take in who is in the segment at activation
     known: dict[str, tuple[str, ...]] = field(default_factory=dict)  # earlier plans -> their scenarios
+    timed: bool = False  # some version's exits or waits may turn by time alone
+    steered: bool = False  # or by what scenarios do
     places_ms: int = 0  # the longest window of any cap or limit: places older than this are forgotten
 
 
@@ -380,6 +282,8 @@ def make_plan(
         moments=tuple((one, enter) for one in live for enter in one.entries if enter.moment is not None),
         existing=tuple((one, enter) for one in live for enter in one.entries if enter.existing != "no"),
         known=known or {},
+        timed=any(one.timed for one in versions.values()),
+        steered=any(one.steered for one in versions.values()),
         places_ms=max(windows, default=0),
     )
 

@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from models.customer import NEVER, Customer, Enrolment
-from pipeline.engine import scheduled
+from pipeline.engine import looks, scheduled
 from pipeline.engine.acting import run_ready
 from pipeline.engine.ending import end, expire
 from pipeline.engine.exits import exit_condition
@@ -24,8 +24,8 @@ def next_due(customer: Customer) -> int | None:
         forgotten = forgotten_at(customer.id, customer.now, customer.identity)
         first = first if forgotten is None else min(first, forgotten)
     for enrolment in customer.enrolments:
-        if enrolment.waiting is not None and enrolment.waiting.due < first:
-            first = enrolment.waiting.due
+        if enrolment.waiting is not None:
+            first = min(first, looks.due_of(enrolment.waiting))
     return None if first >= NEVER else first
 
 
@@ -33,7 +33,7 @@ def _order(work: Work, enrolment: Enrolment) -> tuple[int, int, str, str]:
     assert enrolment.waiting is not None
     scenario = work.scenario_of(enrolment)
     priority = scenario.priority if scenario is not None else 0
-    return (enrolment.waiting.due, -priority, enrolment.scenario, enrolment.id)
+    return (looks.due_of(enrolment.waiting), -priority, enrolment.scenario, enrolment.id)
 
 
 def fire(work: Work) -> None:
@@ -42,6 +42,8 @@ def fire(work: Work) -> None:
     The last of all forgets a visitor of whom nothing is open: `work.gone`.
     """
     for _ in range(FIRED_MAX):
+        if work.plan.timed:
+            looks.set_looks(work)
         first = _first_due(work)
         tracked = scheduled.due_of(work.tracked)
         if tracked < work.watermark and (first is None or tracked <= _due(first)) and not _forgotten_by(work, tracked):
@@ -56,12 +58,12 @@ def fire(work: Work) -> None:
 
 
 def _due(enrolment: Enrolment) -> int:
-    return NEVER if enrolment.waiting is None else enrolment.waiting.due
+    return NEVER if enrolment.waiting is None else looks.due_of(enrolment.waiting)
 
 
 def _first_due(work: Work) -> Enrolment | None:
     watermark = work.watermark
-    due = [one for one in work.enrolments if one.waiting is not None and one.waiting.due < watermark]
+    due = [one for one in work.enrolments if one.waiting is not None and looks.due_of(one.waiting) < watermark]
     if not due:
         return None
     return min(due, key=lambda enrolment: _order(work, enrolment))
@@ -78,11 +80,14 @@ def _forgotten_by(work: Work, at: int) -> bool:
 def _fire_one(work: Work, enrolment: Enrolment) -> None:
     waiting = enrolment.waiting
     assert waiting is not None
-    work.move_now(waiting.due)
+    work.move_now(looks.due_of(waiting))
+    scenario = work.scenario_of(enrolment)
+    if waiting.look < waiting.due and scenario is not None:
+        looks.look_again(work, scenario, enrolment, waiting.look)
+        return
     if enrolment.closing:
         expire(work, enrolment, waiting.due)
         return
-    scenario = work.scenario_of(enrolment)
     if scenario is None:
         end(work, enrolment, waiting.due, "exited", "version_missing", cancel=True)
         return

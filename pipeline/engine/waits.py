@@ -57,7 +57,7 @@ def begin_wait_for(work: Work, enrolment: Enrolment, op: WaitFor) -> None:
     for kept in sorted(work.remembered, key=by_time):
         if _counts(enrolment, op, kept) and _take(work, enrolment, op, kept):
             return
-    _look_at_conditions(work, enrolment, op, since)
+    look_at_conditions(work, enrolment, op, since)
 
 
 def _counts(enrolment: Enrolment, op: WaitFor, event: Remembered) -> bool:
@@ -70,8 +70,8 @@ def _counts(enrolment: Enrolment, op: WaitFor, event: Remembered) -> bool:
     return waiting.since <= event.at <= waiting.due and event.id != enrolment.by
 
 
-def _look_at_conditions(work: Work, enrolment: Enrolment, op: WaitFor, at: int) -> None:
-    """Go on by the first alternative whose condition holds now."""
+def look_at_conditions(work: Work, enrolment: Enrolment, op: WaitFor, at: int) -> None:
+    """Go on by the first alternative whose condition holds now, as of a moment (UTC ms)."""
     for way, alternative in enumerate(op.alternatives):
         if alternative.when is not None and alternative.when.holds(work.env(enrolment)):
             clock, trail = max(enrolment.clock, at), with_wait(enrolment, way)
@@ -145,4 +145,4 @@ def _wake_one(work: Work, enrolment: Enrolment, op: WaitFor, happening: Happenin
         return
     waiting = enrolment.waiting
     if waiting is not None and happening.at <= waiting.due:
-        _look_at_conditions(work, enrolment, op, happening.at)
+        look_at_conditions(work, enrolment, op, happening.at)

@@ -271,7 +271,7 @@ def _exit(spec: ExitSpec, path: tuple[str | int, ...], reader: Reader) -> ExitRu
     return ExitRule(
         on=spec.on,
         where=both(reader.about(spec, spec.on, path), reader.condition(spec.where, (*path, "where"), spec.on)),
-        when=reader.condition(spec.when, (*path, "when")),
+        when=reader.standing(spec.when, (*path, "when")),
         reason=spec.on or spec.when or "",
     )
 

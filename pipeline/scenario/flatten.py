@@ -150,7 +150,7 @@ class Flattener:
                     where=both(
                         self.reader.about(one, one.on, at), self.reader.condition(one.where, (*at, "where"), one.on)
                     ),
-                    when=self.reader.condition(one.when, (*at, "when")),
+                    when=self.reader.standing(one.when, (*at, "when")),
                     of=None if one.on in STATES else one.of,
                     keep_as=one.keep_as,
                 )

@@ -24,6 +24,11 @@ from pipeline.yaml_places import Places
 Path = tuple[str | int, ...]
 
 
+def untimed(condition: Expr) -> str:
+    """Return the fault of a condition of which nobody can say when time changes it."""
+    return f"nobody can say when {condition.untimed} changes this: compare it with a duration, time or number"
+
+
 def both(one: Expr | None, other: Expr | None) -> Expr | None:
     """Return the condition that two hold; None for none."""
     if one is None or other is None:
@@ -97,6 +102,13 @@ class Reader:
     def condition(self, text: str | None, path: Path, event: str | None = None) -> Expr | None:
         """Compile a condition; None for none."""
         return None if text is None else self._compile(text, path, event, condition=True)
+
+    def standing(self, text: str | None, path: Path) -> Expr | None:
+        """Compile a condition under which somebody waits: it is to be known when time changes it."""
+        found = self.condition(text, path)
+        if found is not None and found.untimed:
+            self.fault(path, untimed(found))
+        return found
 
     def value(self, text: str, path: Path, event: str | None = None) -> Expr | None:
         """Compile an expression of any type; None where it is refused."""

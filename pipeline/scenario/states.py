@@ -11,6 +11,7 @@ from pipeline.engine.scores import POINT
 from pipeline.errors import Problem
 from pipeline.scenario.expressions.compile import compile_expression, nearest
 from pipeline.scenario.expressions.parse import ExpressionError
+from pipeline.scenario.reading import untimed
 from pipeline.scenario.scope import base_roots, names_of, scope_with
 from pipeline.scenario.shipped_levels import levels_of, scores_of
 from pipeline.yaml_places import Places
@@ -61,8 +62,7 @@ class States:
             return Expr(text, lambda env: False)
         self.counters |= {counter.key: counter for counter in compiled.counters}
         if timed and compiled.untimed:
-            message = f"nobody can say when {compiled.untimed} changes this: compare it with a duration, time or number"
-            self.problems.append(self.places.problem(path, message))
+            self.problems.append(self.places.problem(path, untimed(compiled)))
         for read in sorted(compiled.reads):
             if timed and read.partition(".")[0] in STEERED:
                 message = "a segment or level reads the customer, not what scenarios do: use it in the scenario"
