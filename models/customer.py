@@ -206,6 +206,15 @@ class Pending(msgspec.Struct, frozen=True, array_like=True):
     entry: str
 
 
+class Session(msgspec.Struct, frozen=True, array_like=True):
+    """The visit at hand: its first and last page, how many, and whether its end was told."""
+
+    began_at: Time
+    last_at: Time
+    pages: int
+    over: bool = False
+
+
 class Tracked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Where a customer stands in segments, levels, scores and counts; only what the plan uses.
 
@@ -219,6 +228,7 @@ class Tracked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     scores: dict[str, tuple[int, int]] = {}
     counts: dict[str, tuple[tuple[int, int], ...]] = {}
     pending: tuple[Pending, ...] = ()
+    session: Session | None = None  # only where a plan listens to its end
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -212,8 +212,9 @@ PAYLOADS: dict[str, type[Payload]] = {
 
 # What a date or calendar entry begins with.
 DATE_REACHED = "date_reached"
+SESSION_ENDED = "session_ended"
 # Derived inside the engine from others; no source may send them.
-DERIVED = ("cart_changed", "identity_merged")
+DERIVED = ("cart_changed", SESSION_ENDED, "identity_merged")
 
 # A sign of the customer's own hand: these move `last_seen` (a shipment or a receipt does not).
 OWN_ACTS = frozenset(

@@ -39,4 +39,4 @@ class Held(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     places: tuple[Place, ...] = ()
     ended: tuple[Ended, ...] = ()
     recent: tuple[str, ...] = ()
-    tracked: Tracked = Tracked()  # scores and counts; where they stand in segments and levels stays behind
+    tracked: Tracked = Tracked()  # scores, counts, visit; segments and levels stay behind

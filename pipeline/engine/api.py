@@ -44,6 +44,7 @@ from pipeline.engine import (
     person,
     profile,
     scheduled,
+    sessions,
     timers,
     tracking,
     until,
@@ -126,7 +127,7 @@ def _activate(work: Work, at: int) -> None:
             edits.migrate(work, enrolment, live, at)
         elif work.scenario_of(enrolment) is None:
             _leave(work, enrolment, "version_missing" if enrolment.scenario in work.plan.live else "scenario_removed")
-    if work.plan.rules.used or work.plan.moments or work.tracked.due is not None:
+    if work.plan.tracks or work.tracked.due is not None:
         tracking.start(work, at)
         scheduled.start(work, at)
         tracking.set_due(work, at)
@@ -164,7 +165,7 @@ def _merged(work: Work, event: Event) -> None:
         # It is remembered already, with the visitor's others.
         work.remembered = tuple(kept for kept in work.remembered if kept.id != name)
         act(work, _cart_changed(work, name, at, event))
-    if work.plan.rules.used or work.plan.moments:
+    if work.plan.tracks:
         for happening in tracking.after_merge(work, event, held.tracked):
             act(work, happening)
     run_ready(work)
@@ -189,7 +190,9 @@ def _event(work: Work, event: Event) -> None:
     happened = [Happening(kind, event.id, event.at, view, event)]
     if cart.differs(old_cart, work.cold.cart):
         happened.append(_cart_changed(work, derived_event_id(event.id, "cart_changed"), event.at, event))
-    if work.plan.rules.used or work.plan.moments:
+    if work.plan.tracks:
+        ended = sessions.update(work, event) if work.plan.sessions else None
+        happened = happened if ended is None else [ended, *happened]
         happened += tracking.after_event(work, event, happened)
     for happening in happened:
         act(work, happening)

@@ -101,7 +101,7 @@ def _held(work: Work, enrolments: list[Enrolment]) -> Held:
         places=work.places,
         ended=work.ended,
         recent=work.recent,
-        tracked=Tracked(scores=work.tracked.scores, counts=work.tracked.counts),
+        tracked=Tracked(scores=work.tracked.scores, counts=work.tracked.counts, session=work.tracked.session),
     )
 
 

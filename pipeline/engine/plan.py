@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from models.event_types import SESSION_ENDED
 from pipeline.engine.calendar import Moment
 from pipeline.engine.env import Counter, Expr
 from pipeline.engine.program import (
@@ -224,6 +225,8 @@ class Plan:
     known: dict[str, tuple[str, ...]] = field(default_factory=dict)  # earlier plans -> their scenarios
     timed: bool = False  # some version's exits or waits may turn by time alone
     steered: bool = False  # or by what scenarios do
+    sessions: bool = False  # somebody listens to the ends of visits
+    tracks: bool = False  # anything is kept of segments, levels, scores, counts, dates or visits
     places_ms: int = 0  # the longest window of any cap or limit: places older than this are forgotten
 
 
@@ -262,6 +265,10 @@ def make_plan(
     sends = [op for one in versions.values() for op in one.program if isinstance(op, Send)]
     windows = [cap.per_ms for cap in settings.caps]
     windows += [scenario.limit.per_ms for scenario in versions.values() if scenario.limit]
+    rules = make_rules(settings.definitions, _everything_used(settings, live, versions))
+    moments = tuple((one, enter) for one in live for enter in one.entries if enter.moment is not None)
+    listened = (entries, remembered, rules.scores_by_event, rules.counters_by_event)
+    sessions = any(SESSION_ENDED in one for one in listened)
     return Plan(
         hash=name,
         scenarios=live,
@@ -278,8 +285,10 @@ def make_plan(
         pass_name="/".join([name, *stopped]),
         issues_vouchers=any("voucher" in value.reads for op in sends for _, value in op.data),
         best_hours=tuple(sorted(dict.fromkeys(hours))),
-        rules=make_rules(settings.definitions, _everything_used(settings, live, versions)),
-        moments=tuple((one, enter) for one in live for enter in one.entries if enter.moment is not None),
+        rules=rules,
+        moments=moments,
+        sessions=sessions,
+        tracks=rules.used or bool(moments) or sessions,
         existing=tuple((one, enter) for one in live for enter in one.entries if enter.existing != "no"),
         known=known or {},
         timed=any(one.timed for one in versions.values()),

@@ -30,16 +30,20 @@ def due_of(tracked: Tracked) -> int:
 def fire(work: Work) -> None:
     """Do what is due at `Tracked.due`; a look that finds nothing leaves the customer's `now` where it was."""
     at, now = due_of(work.tracked), work.now
-    before = (work.tracked.segments, work.tracked.levels, work.tracked.pending, work.enrolments)
+    before = _seen(work)
     work.move_now(at)
     for happening in tracking.wake(work):
         act(work, happening)
     _dates(work, at)
     _put_off(work, at)
     tracking.set_due(work, at)
-    after = (work.tracked.segments, work.tracked.levels, work.tracked.pending, work.enrolments)
-    if all(old is new for old, new in zip(before, after, strict=True)):
+    if all(old is new for old, new in zip(before, _seen(work), strict=True)):
         work.now = now
+
+
+def _seen(work: Work) -> tuple[object, ...]:
+    tracked = work.tracked
+    return tracked.segments, tracked.levels, tracked.pending, tracked.session, work.enrolments
 
 
 def _dates(work: Work, at: int) -> None:

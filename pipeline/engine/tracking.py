@@ -17,7 +17,8 @@ from msgspec.structs import replace
 
 from models.customer import NEVER, Tracked
 from models.event import Event
-from pipeline.engine import counts, margins, moments, pages, scores
+from models.event_types import SESSION_ENDED
+from pipeline.engine import counts, margins, moments, pages, scores, sessions
 from pipeline.engine.env import Env
 from pipeline.engine.happenings import cause_of_clock, cause_of_step, derived
 from pipeline.engine.rules import Level, Rule, Segment, Threshold
@@ -36,12 +37,22 @@ def after_event(work: Work, event: Event, happened: list[Happening]) -> list[Hap
         work.cold = pages.update(work.cold, event)
     if was.due is None:
         return _first_look(work, event)
-    moved = rules.with_cart[event.type] if len(happened) > 1 else rules.moved.get(event.type, rules.by_any)
-    looked_at = moved.rules if moved.rules and margins.turned(work, was, moved) else moved.always
+    looked_at = _to_look_at(work, event, happened, was)
     found = _look(work, looked_at, event, event.at) if looked_at else []
+    if work.plan.sessions:
+        _hasten(work, sessions.due_of(work.tracked))
     if work.plan.moments and event.type in PERSON:
         _hasten(work, _moments_due(work, work.now))
     return found
+
+
+def _to_look_at(work: Work, event: Event, happened: list[Happening], was: Tracked) -> tuple[Rule, ...]:
+    rules = work.plan.rules
+    if happened[0].type == SESSION_ENDED:
+        return rules.rules
+    changed = len(happened) > 1
+    moved = rules.with_cart[event.type] if changed else rules.moved.get(event.type, rules.by_any)
+    return moved.rules if moved.rules and margins.turned(work, was, moved) else moved.always
 
 
 def after_merge(work: Work, event: Event, theirs: Tracked) -> list[Happening]:
@@ -52,6 +63,7 @@ def after_merge(work: Work, event: Event, theirs: Tracked) -> list[Happening]:
         due=NEVER,
         scores=scores.together(work.tracked, theirs, rules.scores, now),
         counts=counts.together(work.tracked.counts, theirs.counts, rules.counters, now),
+        session=sessions.together(work.tracked.session, theirs.session) if work.plan.sessions else None,
     )
     found = _look(work, work.plan.rules.rules, event, event.at)
     set_due(work, work.now)
@@ -91,7 +103,7 @@ def count_sent(work: Work, scenario: str, step: str) -> None:
 def _first_look(work: Work, cause: Event) -> list[Happening]:
     work.tracked = replace(work.tracked, due=NEVER)
     found = _look(work, work.plan.rules.rules, cause, cause.at)
-    _hasten(work, _moments_due(work, work.now))
+    _hasten(work, min(_moments_due(work, work.now), sessions.due_of(work.tracked)))
     return found
 
 
@@ -109,6 +121,7 @@ def start(work: Work, at: int) -> None:
         scores={name: value for name, value in kept.scores.items() if name in scored},
         counts={key: value for key, value in kept.counts.items() if key in keys},
         pending=kept.pending,
+        session=kept.session if work.plan.sessions else None,
     )
     if any(key not in keys for key in work.cold.same):
         work.cold = replace(work.cold, same={key: value for key, value in work.cold.same.items() if key in keys})
@@ -129,9 +142,13 @@ def after_steps(work: Work) -> list[Happening]:
 
 def wake(work: Work) -> list[Happening]:
     """Look at what time alone may have changed by `Tracked.due`; the caller sets the next look by `set_due`."""
-    at = work.tracked.due
+    at, rules = work.tracked.due, work.plan.rules
     assert at is not None
-    return _look(work, work.plan.rules.timed, cause_of_clock(work, at), at)
+    ended = sessions.over(work, at)
+    if ended is None:
+        return _look(work, rules.timed, cause_of_clock(work, at), at)
+    _count(work, ended)
+    return [ended, *_look(work, rules.rules, cause_of_clock(work, at), at)]
 
 
 def _look(work: Work, rules: Iterable[Rule], cause: Event, at: int) -> list[Happening]:
@@ -237,4 +254,5 @@ def set_due(work: Work, after: int) -> None:
     env = work.env()
     dues = [_changes(work, rule, env) for rule in work.plan.rules.timed]
     dues += [one.due for one in work.tracked.pending]
+    dues.append(sessions.due_of(work.tracked))
     work.tracked = replace(work.tracked, due=min([_moments_due(work, after), *dues]))

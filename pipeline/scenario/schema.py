@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from models.event_types import PAYLOADS
+from models.event_types import PAYLOADS, SESSION_ENDED
 from models.mapping import MappingSpec
 from models.scenario import STATES, ScenarioSpec
 from models.settings import SettingsSpec
@@ -24,7 +24,7 @@ FILES: dict[str, tuple[str, Any]] = {
 }
 # The fields that name an event: an editor offers those that come with us, and takes any other.
 EVENT_FIELDS = ("on", "restart_on")
-EVENTS = sorted({*PAYLOADS, *STATES, "cart_changed"})
+EVENTS = sorted({*PAYLOADS, *STATES, "cart_changed", SESSION_ENDED})
 
 
 def schema_of(name: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from models.customer import Cart, Profile
-from models.event_types import PAYLOADS, Person
+from models.event_types import PAYLOADS, SESSION_ENDED, Person
 from models.settings import SettingsSpec
 from pipeline.scenario.expressions.compile import Names, Scope
 from pipeline.scenario.expressions.types import DATE, DECLARED, DURATION, DYN, INT, MONEY, STRING, TIME, Type, of_record
@@ -27,6 +27,8 @@ OF_STATE = {
     "score_reached": {"score": STRING, "at_least": INT, "value": INT},
     "date_reached": {},
 }
+# What the engine derives from pages: a visit is over half an hour after its last one.
+SESSION = Type("object", fields={"began_at": TIME, "pages": INT, "lasted": DURATION})
 OF_EVERY_EVENT = {"id": STRING, "type": STRING, "at": TIME}
 
 
@@ -35,6 +37,7 @@ def event_types(settings: SettingsSpec) -> dict[str, Type]:
     found = {name: of_record(payload) for name, payload in PAYLOADS.items()}
     cart = of_record(Cart)
     found["cart_changed"] = Type("object", fields={name: cart.fields[name] for name in ("items", "total", "url")})
+    found[SESSION_ENDED] = SESSION
     found["customer_signed_up"] = found["customer_updated"] = _person()
     for name, fields in settings.events.items():
         found[name] = Type("object", fields={field: DECLARED[kind] for field, kind in fields.items()})
