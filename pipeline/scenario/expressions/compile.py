@@ -36,6 +36,9 @@ COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 }  # fmt: skip
 
 
+INT_MAX = 2**63 - 1
+
+
 @dataclass(frozen=True)
 class Names:
     """What functions may name: segments, levels with their steps, scores (do they decay?), scenarios, events.
@@ -91,7 +94,7 @@ class Compiler:
     def _literal(self, node: Node) -> Typed:
         value = node.value
         kinds = {bool: BOOL, int: INT, float: DOUBLE, str: STRING, type(None): NULL}
-        if isinstance(value, int) and not isinstance(value, bool) and value >= 2**63:
+        if isinstance(value, int) and not isinstance(value, bool) and value > INT_MAX:
             raise ExpressionError("a whole number beyond 64 bits", node.offset)
         number = node.text if type(value) in {int, float} else None
         return Typed(lambda env: value, kinds[type(value)], number, fixed=value)
@@ -155,24 +158,28 @@ class Compiler:
     def _list(self, node: Node) -> Typed:
         items = [self.compile(part) for part in node.parts]
         calls = [item.call for item in items]
-        return Typed(lambda env: [call(env) for call in calls], Type("list", items[0].type if items else DYN))
+        kinds = list(dict.fromkeys(item.type for item in items))
+        return Typed(lambda env: [call(env) for call in calls], Type("list", kinds[0] if len(kinds) == 1 else DYN))
 
     def _map(self, node: Node) -> Typed:
         parts = [self.compile(part) for part in node.parts]
         pairs = [(key.call, value.call) for key, value in zip(parts[::2], parts[1::2], strict=True)]
-        return Typed(lambda env: {key(env): value(env) for key, value in pairs}, Type("map", DYN))
+        return Typed(lambda env: values.made_map([(key(env), value(env)) for key, value in pairs]), Type("map", DYN))
 
     def _not(self, node: Node) -> Typed:
         inner = self._condition(node.parts[0])
         return Typed(lambda env: not inner(env), BOOL)
 
     def _minus(self, node: Node) -> Typed:
+        if node.parts[0].kind == "literal" and node.parts[0].value == INT_MAX + 1 and "." not in node.parts[0].text:
+            # The least whole number has no positive counterpart.
+            return Typed(lambda env: -INT_MAX - 1, INT, f"-{node.parts[0].text}")
         inner = self.compile(node.parts[0])
         if inner.type.kind not in {"int", "double", "money", "duration", "dyn"}:
             raise ExpressionError(f"'-' of a {inner.type}", node.offset)
         text = f"-{inner.literal}" if inner.literal else None
         slope = None if inner.motion.slope is None else -inner.motion.slope
-        return Typed(lambda env: -inner.call(env), inner.type, text, Motion(slope, inner.motion.owed))
+        return Typed(lambda env: values.negative(inner.call(env)), inner.type, text, Motion(slope, inner.motion.owed))
 
     def _condition(self, node: Node) -> Call:
         inner = self.compile(node)
@@ -222,7 +229,7 @@ class Compiler:
         if node.value == "in":
             if right.type.kind not in {"list", "map", "dyn"}:
                 raise ExpressionError(f"'in' needs a list or a map, not a {right.type}", node.offset)
-            return Typed(lambda env: left.call(env) in right.call(env), BOOL)
+            return Typed(lambda env: values.holds(right.call(env), left.call(env)), BOOL)
         if node.value in COMPARE:
             return self._compare(node, left, right)
         return arithmetic(node, left, right)
@@ -236,6 +243,8 @@ class Compiler:
             raise ExpressionError(f"{left.type} {node.value} {right.type} cannot be compared", node.offset)
         check_choice(node, left, right)
         compare, one, other = COMPARE[node.value], left.call, right.call
+        if not kinds <= ORDERED and node.value in {"==", "!="}:
+            compare = values.equal if node.value == "==" else values.differ
         self.timing.compared(left.motion, right.motion, one, other)
         self._limit(left, right)
         self._limit(right, left)

@@ -74,7 +74,10 @@ def _macro(compiler: Compiler, node: Node) -> Typed:
     if variable.kind != "name":
         raise ExpressionError(f"{node.value}() needs a variable first", variable.offset)
     cell: list[Any] = [None]
-    element = (target.type.element or DYN) if target.type.kind == "list" else STRING
+    element = target.type.element or DYN
+    if target.type.kind == "map" and element != DYN:
+        # Of a map the keys: texts in all that a customer has; a map in the text says itself what they are.
+        element = STRING
     outer = compiler.variables.get(variable.value)
     owed, whens = dict(compiler.timing.owed), len(compiler.timing.whens)
     compiler.variables[variable.value] = (element, cell)
@@ -87,7 +90,7 @@ def _macro(compiler: Compiler, node: Node) -> Typed:
     name = str(node.value)
     if name != "map" and body.type.kind not in {"bool", "dyn"}:
         raise ExpressionError(f"{name}() needs a condition, not a {body.type}", node.parts[2].offset)
-    kind = {"map": Type("list", body.type), "filter": target.type}.get(name, BOOL)
+    kind = {"map": Type("list", body.type), "filter": Type("list", element)}.get(name, BOOL)
     return Typed(_loop(name, target.call, body.call, cell), kind)
 
 
@@ -276,7 +279,8 @@ FUNCTIONS: dict[str, Callable[[Compiler, Node], Typed]] = {
     "age": _age,
     "top": _top,
     "voucher": _voucher,
-    "int": _convert(INT, lambda value: values.in_range(int(value))),
+    "bool": _convert(BOOL, values.truth),
+    "int": _convert(INT, values.whole),
     "double": _convert(DOUBLE, float),
     "string": _convert(STRING, _text),
     **STATE_FUNCTIONS,

@@ -162,6 +162,53 @@ def size(value: Any) -> int:
     return len(value)
 
 
+def equal(left: Any, right: Any) -> bool:
+    """Say whether two values of any type are equal, as CEL says it: true is not 1."""
+    if isinstance(left, bool) != isinstance(right, bool):
+        return False
+    if isinstance(left, list | tuple) and isinstance(right, list | tuple):
+        return len(left) == len(right) and all(equal(one, other) for one, other in zip(left, right, strict=True))
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(equal(value, right[key]) for key, value in left.items())
+    return bool(left == right)
+
+
+def differ(left: Any, right: Any) -> bool:
+    """Say whether two values of any type are not equal."""
+    return not equal(left, right)
+
+
+def holds(items: Any, value: Any) -> bool:
+    """Say whether a list has a value, or a map a key."""
+    return any(equal(item, value) for item in items)
+
+
+def made_map(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+    """Return a map; keys are texts, whole numbers or true and false, each once, or it has no value."""
+    found = dict(pairs)
+    if len(found) < len(pairs) or any(not isinstance(key, str | int) for key in found):
+        raise Missing("map")
+    return found
+
+
+def whole(value: Any) -> int:
+    """Return a number or text as a whole number; beyond 64 bits it has no value."""
+    if isinstance(value, float) and not -(2.0**63) < value < 2.0**63:
+        raise Missing("overflow")
+    return in_range(int(value))
+
+
+def truth(value: Any) -> bool:
+    """Return what a text says, in the spellings that CEL knows."""
+    if isinstance(value, bool):
+        return value
+    if value in {"1", "t", "true", "TRUE", "True"}:
+        return True
+    if value in {"0", "f", "false", "FALSE", "False"}:
+        return False
+    raise Missing("bool")
+
+
 def divide(left: int, right: int) -> int:
     """Divide as CEL does: towards zero; by zero has no value."""
     if right == 0:
@@ -173,6 +220,14 @@ def divide(left: int, right: int) -> int:
 def remainder(left: int, right: int) -> int:
     """Return the remainder that goes with `divide`."""
     return left - right * divide(left, right)
+
+
+def negative(value: Any) -> Any:
+    """Return the number of the other sign."""
+    try:
+        return in_range(-value) if isinstance(value, int) else -value
+    except TypeError:
+        raise Missing("types") from None
 
 
 def in_range(value: int) -> int:
