@@ -249,16 +249,7 @@ def make_plan(
     live = tuple(sorted(scenarios, key=lambda scenario: (-scenario.priority, scenario.name)))
     settings = settings or Settings()
     versions = {**(pinned or {}), **{(scenario.name, scenario.version): scenario for scenario in live}}
-    entries: dict[str, list[tuple[Scenario, Enter]]] = {}
-    remembered: dict[str, tuple[str, ...]] = {}
-    for scenario in live:
-        for enter in scenario.entries:
-            if enter.on == START or enter.moment is not None:
-                continue
-            entries.setdefault(enter.on, []).append((scenario, enter))
-    for scenario in versions.values():
-        for kind, fields in scenario.event_fields:
-            remembered[kind] = tuple(sorted({*remembered.get(kind, ()), *fields}))
+    entries, remembered = _by_event(live), _looked_back_at(versions.values())
     by_name = {scenario.name: scenario for scenario in live}
     stopped = sorted(name for name, state in (switches or {}).items() if state == "stopped")
     hours = [op.best_of for one in versions.values() for op in one.program if isinstance(op, Until) and op.best_of]
@@ -278,7 +269,7 @@ def make_plan(
         choose=choose or {},
         switches=switches or {},
         remembered=remembered,
-        entries_by_event={kind: tuple(found) for kind, found in entries.items()},
+        entries_by_event=entries,
         versions=versions,
         live=by_name,
         draining=tuple(sorted({one for one, version in versions if _drains(by_name.get(one), version)})),
@@ -295,6 +286,25 @@ def make_plan(
         steered=any(one.steered for one in versions.values()),
         places_ms=max(windows, default=0),
     )
+
+
+def _by_event(live: tuple[Scenario, ...]) -> dict[str, tuple[tuple[Scenario, Enter], ...]]:
+    """Return the ways in that each type of event opens."""
+    found: dict[str, tuple[tuple[Scenario, Enter], ...]] = {}
+    for scenario in live:
+        for enter in scenario.entries:
+            if enter.on != START and enter.moment is None:
+                found[enter.on] = (*found.get(enter.on, ()), (scenario, enter))
+    return found
+
+
+def _looked_back_at(versions: Iterable[Scenario]) -> dict[str, tuple[str, ...]]:
+    """Return the fields to keep of each type of event that is remembered."""
+    found: dict[str, tuple[str, ...]] = {}
+    for scenario in versions:
+        for kind, fields in scenario.event_fields:
+            found[kind] = tuple(sorted({*found.get(kind, ()), *fields}))
+    return found
 
 
 def _everything_used(
