@@ -1,5 +1,6 @@
 """What the commands over a recorded log share: which log, which stretch, bars, and an end that leaves nothing."""
 
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -92,6 +93,8 @@ def stage(said: dict[str, Any], plan: PlanSources | None) -> Iterator[Stage]:
     since = parse_time(said["since"]) if said["since"] else None
     until = parse_time(said["until"]) if said["until"] else None
     with ExitStack() as stack:
+        # A stop by a supervisor is as a stop by hand: what is half-written goes.
+        stack.callback(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, signal.default_int_handler))
         folder = stack.enter_context(scratch())
         stack.enter_context(bars)
         found = Stage(said["data"], folder, bars, said["processes"] or cores(), since, until)

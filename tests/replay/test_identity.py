@@ -45,10 +45,15 @@ def test_a_backtest_of_the_same_plan_gives_what_was_sent_and_why_byte_for_byte(d
 def test_a_run_that_was_killed_again_and_again_is_replayed_byte_for_byte(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert killed_on_the_way(tmp_path / "data", monkeypatch) > 5
-    verdict = verified(Task(tmp_path / "data"))
+    data = tmp_path / "data"
+    assert killed_on_the_way(data, monkeypatch) > 5
+    verdict = verified(Task(data))
     assert verdict.differences == []
     assert verdict.compared["delivery"] > 50
+    with scratch() as out:
+        found = replay(Task(data, plan(), decisions=True), out, 2)
+        assert [(name, raw[1:]) for name, raw in rows_of(found, COMMANDS)] == live(data, "delivery") != []
+        assert list(rows_of(found, DECISIONS)) == live(data, "decisions")
 
 
 def test_the_beginning_of_a_log_is_the_beginning_of_what_was_recorded(data: Path) -> None:
