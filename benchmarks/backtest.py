@@ -1,0 +1,157 @@
+"""A backtest of the year of a shop, on one process and on two; and of a long generated log, whose memory is watched.
+
+The year's file is read into a spool once, which is its own row: the replays that follow read that log.
+"""
+
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from benchmarks.load import Record, records
+from models.journal import Bundle, Entry, PlanActivated, SourceChanged, Tick
+from pipeline.intake.mapper import Mapper, validator_for
+from pipeline.intake.mapping import load_mapping
+from pipeline.intake.record import SourceRecord
+from pipeline.journal.codec import encode
+from pipeline.replay.recorded import SpoolWriter
+from pipeline.replay.spool import spool_files
+from pipeline.replay.spread import replay
+from pipeline.replay.task import Task
+from pipeline.scenario.sources import PlanSources, read_sources
+
+PLAN = Path(__file__).parents[1] / "scenarios"
+START_MS = 1_767_600_000_000
+BUNDLE = 500
+PART = 500_000
+EVENTS_PER_S = 5
+MB = 1 << 20
+
+
+def shipped() -> PlanSources:
+    """Return the shipped plan, open to all."""
+    return read_sources(PLAN, {"consent_default": "granted", "require_address": "false"})
+
+
+class Watched:
+    """The memory of this process and its children together, as its highest in each third of the time."""
+
+    def __init__(self) -> None:
+        self._samples: list[int] = []
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def _look(self) -> None:
+        while not self._ended.wait(0.2):
+            self._samples.append(_resident())
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def end(self) -> list[float]:
+        """Return the highest of each third, in MB."""
+        self._ended.set()
+        self._thread.join()
+        size = max(1, len(self._samples) // 3)
+        thirds = [self._samples[:size], self._samples[size : 2 * size], self._samples[2 * size :]]
+        return [max(part, default=0) / MB for part in thirds]
+
+
+def _resident() -> int:
+    """Sum what is held by each process alone: tables mapped from disk are the system's cache, and shared."""
+    total = 0
+    me = psutil.Process()
+    for one in (me, *me.children(recursive=True)):
+        try:
+            held = one.memory_info()
+        except psutil.NoSuchProcess:
+            continue
+        total += held.rss - held.shared
+    return total
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """Give a folder that is gone afterwards."""
+    name = Path(tempfile.mkdtemp(prefix="parcours-bench-"))
+    try:
+        yield name
+    finally:
+        shutil.rmtree(name, ignore_errors=True)
+
+
+def year(file: Path) -> dict[str, float]:
+    """Backtest the retail year: lines a second into the log, then events a second on one process and on two."""
+    plan, found = shipped(), {}
+    with folder() as at:
+        began = time.monotonic()
+        spooled = spool_files([(file, "uci-retail")], plan, at / "log", advance_ms=30 * 86_400_000)
+        reading = time.monotonic() - began
+        found["year: lines into the log, s"] = reading
+        found["year: lines a second into the log"] = spooled.records / reading
+        for processes in (1, 2):
+            began = time.monotonic()
+            done = replay(Task(at / "log", plan), at / f"out{processes}", processes)
+            spent = time.monotonic() - began
+            events = sum(one.events for one in done.units)
+            found[f"year: backtest on {processes}, s"] = spent
+            found[f"year: backtest on {processes}, events/s"] = events / spent
+        found["year: whole backtest of the file on 2, s"] = reading + found["year: backtest on 2, s"]
+    return found
+
+
+def _load(count: int, customers: int) -> Iterator[Record]:
+    """Yield the load in parts, each with a seed of its own: what is drawn at once is held at once."""
+    for part in range(-(-count // PART)):
+        start_ms = START_MS + part * PART * 1000 // EVENTS_PER_S
+        yield from records(min(PART, count - part * PART), customers, part + 1, start_ms, EVENTS_PER_S)
+
+
+def _entries(count: int, customers: int) -> Iterator[list[Entry]]:
+    mapper = Mapper(load_mapping("native"), "shop", validator_for("EUR"))
+    entries: list[Entry] = []
+    for offset, record in enumerate(_load(count, customers)):
+        at = START_MS + offset * 1000 // EVENTS_PER_S
+        entries += mapper.feed(SourceRecord(source="shop", offset=offset, timestamp_ms=at, value=record.value))
+        if len(entries) >= BUNDLE:
+            yield [*entries, Tick(source="shop", first=0, next=offset + 1, before=at, upto=at)]
+            entries = []
+
+
+def generate(count: int, customers: int, out: Path, plan: PlanSources) -> None:
+    """Write a log of a generated store, over weeks of log time."""
+    writer = SpoolWriter(out, 1, from_file=True)
+    writer.plan(plan, live=True)
+    first: list[Entry] = [
+        SourceChanged(id="join", change="join", source="shop"),
+        PlanActivated(id="first", plan=plan.hash, at=0),
+    ]
+    writer.put("journal", 0, 0, encode(Bundle(writer="bench", entries=first)), appended_at=0)
+    for number, entries in enumerate(_entries(count, customers), 1):
+        writer.put("journal", 0, number, encode(Bundle(writer="bench", entries=entries)), appended_at=0)
+    writer.close()
+
+
+def long(count: int, customers: int) -> dict[str, float]:
+    """Backtest a generated log on two processes, with the memory in each third of the time."""
+    plan = shipped()
+    with folder() as at:
+        generate(count, customers, at / "log", plan)
+        watched = Watched()
+        began = time.monotonic()
+        watched.start()
+        done = replay(Task(at / "log", plan), at / "out", 2)
+        spent = time.monotonic() - began
+        thirds = watched.end()
+        events = sum(one.events for one in done.units)
+    name = f"{count / 1e6:g}M generated events"
+    found = {f"{name}: backtest on 2, s": spent, f"{name}: backtest on 2, events/s": events / spent}
+    for number, highest in enumerate(thirds, 1):
+        found[f"{name}: most memory in third {number} of the time, MB"] = highest
+    return found
