@@ -78,7 +78,7 @@ def exact_lines(found: dict[str, Any]) -> Iterator[str]:
     """Yield how much of what is sent is exact."""
     yield f"exact: {found['share']} of the messages depend on what customers did alone"
     for step, count in found["supposed"].items():
-        yield f"  {step}: {count:,} depend on reactions to messages that were never sent: as if there were none"
+        yield f"  {step}: {count:,} may depend on reactions to messages that were never sent: as if there were none"
     if found["reactions_left_out"]:
         yield f"  {found['reactions_left_out']:,} reactions to messages that this plan does not send were left out"
 

@@ -17,6 +17,7 @@ from pipeline.scenario.compile import read_settings
 from pipeline.scenario.sources import OVERRIDES, PlanSources
 
 SIDES = ("was", "now")
+ENTRIES = frozenset({"enter", "unless"})
 
 
 def figures_of(found: Difference, limit: int | None = None) -> dict[str, Any]:
@@ -112,8 +113,8 @@ def _command(command: Command | None) -> dict[str, Any] | None:
 
 
 def _conditions(guards: dict[str, tuple[Guard, ...]], currency: str) -> dict[str, list[dict[str, Any]]]:
-    """Return the conditions of each side; `alone` marks those that did not come out so on the other one."""
-    came = {side: {(one.place, one.source, one.held) for one in found} for side, found in guards.items()}
+    """Return the conditions of each side; `alone` marks those by which the sides part."""
+    alone = _alone(guards)
     return {
         side: [
             {
@@ -122,12 +123,28 @@ def _conditions(guards: dict[str, tuple[Guard, ...]], currency: str) -> dict[str
                 "at": iso(one.now),
                 "held": one.held,
                 "values": {value.text: _shown(value, currency) for value in one.values},
-                "alone": not any((one.place, one.source, one.held) in came[other] for other in came if other != side),
+                "alone": one in alone[side],
             }
             for one in found
         ]
         for side, found in guards.items()
     }
+
+
+def _alone(guards: dict[str, tuple[Guard, ...]]) -> dict[str, list[Guard]]:
+    """Return what came out on one side alone; where the entry did, what follows from it is left out."""
+    came = {side: {(one.place, one.source, one.held) for one in found} for side, found in guards.items()}
+    found = {
+        side: [one for one in mine if not _came(one, [came[other] for other in came if other != side])]
+        for side, mine in guards.items()
+    }
+    if any(one.place in ENTRIES for mine in found.values() for one in mine):
+        return {side: [one for one in mine if one.place in ENTRIES] for side, mine in found.items()}
+    return found
+
+
+def _came(one: Guard, others: list[set[tuple[str, str, bool | None]]]) -> bool:
+    return any((one.place, one.source, one.held) in other for other in others)
 
 
 def _shown(value: Value, currency: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.runtime.reading import command_view
 from tests.acceptance.running import OPEN_TO_ALL, command, lines_of, parcours
 from tests.replay.cli import Shell
 from tests.sim.world import SCENARIOS, records
@@ -41,9 +42,8 @@ def test_a_backtest_of_a_file_sends_what_a_run_over_the_file_sent(file: Path, tm
     plan = ("--plan", SCENARIOS, *OPEN_TO_ALL)
     said = shell("backtest", *plan, *history(file), "--out", out, "--processes", "1", "--json")
     assert said.code == 0, said.err
-    live = {row["id"]: row["customer"] for row in lines_of("commands", "--data", tmp_path / "live")}
-    found = jsonl(out / "commands.jsonl")
-    assert {row["id"]: row["customer"] for row in found} == live != {}
+    live = {row["id"]: row for row in lines_of("commands", "--data", tmp_path / "live")}
+    assert {row["id"]: command_view(row) for row in jsonl(out / "commands.jsonl")} == live != {}
     figures = json.loads(said.out)
     assert json.loads((out / "summary.json").read_text()) == figures
     assert figures["sent"] == len(live)
