@@ -15,23 +15,20 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import structlog
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 from aiokafka.errors import KafkaError, ProducerFenced
 
 from agents import metrics
-from agents.ingest.dead_letters import message_of
 from agents.journeys.restore import restore
+from agents.journeys.transacting import send
 from agents.kafka import clients
 from models.ids import digest
 from models.journal import JournalMessage
 from models.progress import Progress
 from models.topics import Topics
 from pipeline.journal.codec import decode
-from pipeline.runtime.batch import Batch
 from pipeline.runtime.partition import ContinuityError, PartitionRuntime
 from pipeline.runtime.plans import PlanBook
 from pipeline.store.rocks import RocksStore
@@ -44,7 +41,6 @@ FAILING_S = 60.0
 SETTLE_S = 3.0
 # A switch for tests alone: how long to stop, once, between the sends and the commit: a kill hits an open transaction.
 PAUSE_ENV = "PARCOURS_TEST_PAUSE_IN_TRANSACTION_S"
-_encode = msgspec.json.Encoder().encode
 log = structlog.get_logger()
 
 
@@ -212,12 +208,12 @@ class Lane:
         batch = runtime.take()
         with metrics.COMMITS.time():
             await producer.begin_transaction()  # 1
-            futures = await self._send(producer, store, batch)  # 3
-            done = await asyncio.gather(*futures)  # 4
+            sent = await send(producer, self.place.topics, self.partition, store, batch)  # 3
+            offset = await sent.offset()  # 4
             if PAUSE_ENV in os.environ:
                 await self._pause()
             await producer.commit_transaction()
-            store.apply_at(batch, done[-1].offset)  # 5
+            store.apply_at(batch, offset)  # 5
             runtime.committed()
 
     async def _pause(self) -> None:
@@ -226,23 +222,3 @@ class Lane:
         # Blocking, as a frozen process is: it goes on to its commit before it hears that it lost the partition.
         time.sleep(float(os.environ.pop(PAUSE_ENV)))  # noqa: ASYNC251
         path.unlink(missing_ok=True)
-
-    async def _send(self, producer: AIOKafkaProducer, store: RocksStore, batch: Batch) -> list[Any]:
-        topics, at = self.place.topics, self.partition
-        futures: list[Any] = []
-        for topic, records in (
-            (topics.delivery, [*batch.commands, *([batch.mark] if batch.mark else [])]),
-            (topics.cancels, batch.cancels),
-            (topics.decisions, batch.decisions),
-            (topics.forwards, batch.forwards),
-            (topics.vouchers, batch.vouchers),
-        ):
-            for record in records:
-                customer = getattr(record, "customer", "")
-                futures.append(await producer.send(topic, _encode(record), key=customer.encode(), partition=at))
-        for letter in batch.dead_letters:
-            metrics.DEAD.labels("engine").inc()
-            futures.append(await producer.send(topics.dead_letters, **message_of(letter)))
-        for key, value in store.changes(batch):
-            futures.append(await producer.send(topics.changelog, value, key=key, partition=at))
-        return futures

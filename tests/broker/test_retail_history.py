@@ -43,17 +43,21 @@ def test_a_year_of_invoices_gives_on_a_cluster_what_it_gives_in_one_process(clus
         assert cluster.ingest("--clock", "records").wait(timeout=300) == 0, cluster.log_of("ingest")
         cluster.run("advance", "--to", END, "--prefix", cluster.prefix)
         wait_for(lambda: cluster.ledger()["watermark"] == END, 240, "the journal is read to its end")
-        expected = {row["id"] for row in lines_of("commands", "--data", retail_run)}
+        rows = lines_of("commands", "--data", retail_run)
+        expected = {row["id"] for row in rows}
+        mails = sum(row["channel"] == "email" for row in rows)
         # In the file a line of somebody else stands within one invoice; a topic by customer brings its lines together.
         apart = frozenset(uci_fold.fold(RETAIL).apart)
         assert apart == {"12836"}
         check_same(cluster, expected, retail_run, but=apart)
-        wait_for(lambda: cluster.ledger()["commands"]["pending"] == 0, 120, "every command has its end")
+        wait_for(
+            lambda: cluster.ledger()["commands"]["pending"] == len(expected) - mails, 120, "every mail has its end"
+        )
         ledger, here = cluster.ledger(), lines_of("ledger", "--data", retail_run)[0]
         assert here["events"]["duplicate"] - ledger["events"]["duplicate"] == len(apart)
         assert ledger["events"]["dead_lettered"] == here["events"]["dead_lettered"]
         # In one process each message's end is an event too; here the history had been read before the first call.
         assert ledger["events"]["applied"] == here["events"]["applied"] - len(expected)
-        assert sum(ledger["commands"][end] for end in ("sent", "rejected", "expired", "cancelled")) == len(expected)
+        assert sum(ledger["commands"][end] for end in ("sent", "rejected", "expired", "cancelled")) == mails
     finally:
         relay.stop()
