@@ -1,10 +1,10 @@
-# make setup | run | test | lint | lock | clean
+# make setup | run | test | lint | docs | bench | lock | clean
 PYTHON ?= python3.11
 BIN := .venv/bin
 TESTS ?= tests
 STAMP := .venv/.installed
 
-.PHONY: setup run test lint lock bench clean
+.PHONY: setup run test lint docs lock bench clean
 
 setup: $(STAMP)
 
@@ -35,6 +35,10 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
+docs: $(STAMP)
+	$(BIN)/mkdocs build --strict --quiet
+	@echo "file://$(CURDIR)/.cache/site/index.html"
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.report
