@@ -16,7 +16,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from pipeline.errors import PlanError, Problem
 from pipeline.yaml_cuts import as_meant, cut_in_braces, is_open
-from pipeline.yaml_wording import missing, wording
+from pipeline.yaml_wording import KINDS, missing, wording
 
 BYTES_MAX = 256 * 1024
 Path = tuple[str | int, ...]
@@ -34,21 +34,25 @@ class Places:
         """Return the place of the value (or the key) at a path; of the nearest parent where it is not in the file."""
         return self._found(self._root, list(path), key)[1] or (1, 1)
 
-    def _found(self, node: Any, path: list[str | int], key: bool) -> tuple[int, tuple[int, int] | None]:
-        """Return how many parts of a path are in the file below a node, and where the last of them stands.
+    def in_file(self, path: Sequence[str | int]) -> tuple[str | int, ...]:
+        """Return the parts of a path that are in the file."""
+        return tuple(self._found(self._root, list(path), key=False)[0])
+
+    def _found(self, node: Any, path: list[str | int], key: bool) -> tuple[list[str | int], tuple[int, int] | None]:
+        """Return the parts of a path that are in the file below a node, and where the last of them stands.
 
         Union tags and the like of a model stand in its error paths, not in the file, and a tag may be called like a
         field: of stepping in and passing over the way that finds more is taken.
         """
         if not path:
-            return 0, None
+            return [], None
         part, rest = path[0], path[1:]
         place = _place(node, part, key and not rest)
         over = self._found(node, rest, key)
         if place is None:
             return over
-        count, inner = self._found(node[part], rest, key)
-        return (count + 1, inner or place) if count + 1 > over[0] else over
+        names, inner = self._found(node[part], rest, key)
+        return ([part, *names], inner or place) if len(names) + 1 > len(over[0]) else over
 
     def problem(self, path: Sequence[str | int], message: str, *, key: bool = False, offset: int = 0) -> Problem:
         """Return a problem at a path; `offset` moves the column on inside a plain text."""
@@ -142,8 +146,23 @@ def _plain(node: Any) -> Any:
 
 def problems_of(error: ValidationError, places: Places, known: Sequence[str] = ()) -> list[Problem]:
     """Return the problems of a pydantic error, with the nearest right name for an unknown field."""
-    found = [_problem(detail, places, known) for detail in error.errors(include_url=False)]
+    details = error.errors(include_url=False)
+    found = [_problem(one, places, known) for one in details if not _is_other_kind(one, details, places)]
     return list(dict.fromkeys(found))
+
+
+def _is_other_kind(detail: ErrorDetails, details: Sequence[ErrorDetails], places: Places) -> bool:
+    """Say whether a fault only says that a value is none of a kind which it was not meant to be.
+
+    Where a field takes a text or fields, a wrong text is no text of that form, and no fields: the first is the fault.
+    """
+    if detail["type"] not in KINDS:
+        return False
+    here = places.in_file(detail["loc"])
+    others = [one for one in details if one is not detail and places.in_file(one["loc"]) == here]
+    return any(one["type"] not in KINDS for one in others) or detail is not next(
+        (one for one in details if places.in_file(one["loc"]) == here), detail
+    )
 
 
 def _problem(detail: ErrorDetails, places: Places, known: Sequence[str]) -> Problem:
@@ -159,4 +178,5 @@ def _problem(detail: ErrorDetails, places: Places, known: Sequence[str]) -> Prob
     if detail["type"] == "missing":
         return places.problem(path[:-1], missing(name))
     message = wording(detail)
-    return places.problem(path, f"{name}: {message}" if isinstance(path[-1] if path else 0, str) else message)
+    there = places.in_file(path)
+    return places.problem(path, f"{there[-1]}: {message}" if there and isinstance(there[-1], str) else message)

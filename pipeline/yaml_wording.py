@@ -11,6 +11,7 @@ FORMS = {
     r"^\d{1,3}(\.\d{1,2})?%$": "is not a share: write 5% or 12.5%",
     r"^[a-z][a-z0-9_-]{0,63}$": f"is no name: {NAME}",
     r"^[a-z][a-z0-9_]{0,63}$": "is no name: small letters, digits and _, a letter first",
+    r"^[^\s.\[\]]+(\[\d+\])*(\.[^\s.\[\]]+(\[\d+\])*)*$": "is no path: names and indexes, as in a.b[0].c",
     r"^[A-Z]{3}$": "is no currency: write EUR",
     r"^[a-z]{2}$": "is no language: write en",
     r"^https?://[^\s]+$": "is no address: write https://…",

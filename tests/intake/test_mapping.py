@@ -46,7 +46,7 @@ def test_a_mapping_file_that_does_not_exist_is_wrong_use() -> None:
     ("old", "new", "place", "words"),
     [
         ("fields: {", "feelds: {", "6:5", "unknown field 'feelds'; did you mean fields?"),
-        ("customer: user.id", "customer: user..id", "2:11", "pattern"),
+        ("customer: user.id", "customer: user..id", "2:11", "'user..id' is no path"),
         ("customer: user.id\n", "", "1:1", "'customer' is missing"),
         ("product_id: sku", "product_id: {path: sku, const: x}", "6:26", "one of `path`, `const` and `content_id`"),
         ("type: product_viewed", "type: Product", "5:11", "'Product' is no name"),
