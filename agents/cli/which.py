@@ -3,8 +3,13 @@
 import click
 
 WHICH = """\
+init       makes a folder to begin with: settings, one scenario, its test, sample events
+new        copies a scenario under a name of your own
 check      reads the scenario files and says what is wrong with them
 test       runs the scenarios' own test files, in seconds, with no data
+preview    shows a message as it would be; sends nothing
+send-test  sends one message to the one address that you name, marked as a test
+graph      draws a scenario; schema: the form of the files, for editors
 run        runs the whole pipeline in one process, on files or a simulated shop
 backtest   runs a plan over the recorded log and says what it would have sent; sends nothing
 recommend  computes what is bought together, new and popular, as lists of the catalogue
