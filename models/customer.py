@@ -164,6 +164,7 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     index of the op in the version's program at which it stands. `closing` means that its last message is out and
     that only exits and receipts act on it still. `next_entry` is the latest entry event that came while inside, `by`
     the event that ended the last `wait_for`, which satisfies no second one. `trail` is what an edit is mapped by.
+    Nothing due before `live_from` is sent of one that a backfill took in.
     """
 
     id: str
@@ -184,6 +185,7 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     next_entry: Entry | None = None
     by: str = ""
     trail: tuple[Passed, ...] = ()
+    live_from: Time = 0
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

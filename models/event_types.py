@@ -214,7 +214,7 @@ PAYLOADS: dict[str, type[Payload]] = {
 DATE_REACHED = "date_reached"
 SESSION_ENDED = "session_ended"
 # Derived inside the engine from others; no source may send them.
-DERIVED = ("cart_changed", SESSION_ENDED, "identity_merged")
+DERIVED = ("cart_changed", SESSION_ENDED, "identity_merged", "enrolment_backfilled")
 
 # A sign of the customer's own hand: these move `last_seen` (a shipment or a receipt does not).
 OWN_ACTS = frozenset(

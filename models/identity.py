@@ -11,6 +11,8 @@ FORWARDS = "forwards"
 LINKED = "identity_linked"
 MERGED = "identity_merged"
 ERASURE = "erasure_requested"
+# Brings an enrolment that history would have begun; it stands on `forwards`, and no other source may send it.
+BACKFILLED = "enrolment_backfilled"
 
 
 def is_anonymous(customer: str) -> bool:

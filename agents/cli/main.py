@@ -40,6 +40,7 @@ COMMANDS = {
     "recommend": "agents.cli.recommend:recommend",
     "explain": "agents.cli.explain:explain",
     "simulate": "agents.cli.simulate:simulate",
+    "backfill": "agents.cli.backfill:backfill",
     "help": "agents.cli.which:which",
 }
 

@@ -9,9 +9,9 @@ from models.command import Command
 from models.customer import NEVER, Customer, Enrolment
 from models.decision import Decision
 from pipeline.engine.plan import Plan, Send, Until, Wait, WaitFor
-from pipeline.replay.causes import split_text
 from pipeline.replay.guards import Guard
 from pipeline.replay.one import Step
+from pipeline.replay.passage_causes import split_text
 from pipeline.replay.shown import guard_text, moment, span, value_text
 from pipeline.replay.simulate import Simulation
 from pipeline.runtime.reading import customer_view

@@ -17,6 +17,7 @@ diff       runs a draft and the live plan over the recorded log and says which m
 replay     --verify: proves that this release decides as what is recorded was decided
 simulate   takes one customer through a scenario, step by step, with time moved by hand
 explain    says why each message to one customer was or was not sent, from the log
+backfill   lets enter who would be inside a new scenario, had it been live since a time
 worker     runs one process of a cluster: ingest, journeys, sender
 advance    closes a history on a cluster, so that what is due fires
 commands   what was to be sent

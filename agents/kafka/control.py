@@ -1,11 +1,16 @@
 """Plans and control records: written to every journal partition, acting once by their id."""
 
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
 import msgspec
 
 from agents.kafka import clients
 from agents.kafka.tables import partition_count, whole_topic
 from models.command import Release
-from models.ids import digest
+from models.event import Event
+from models.ids import digest, partition_of
 from models.journal import Bundle, Entry, PlanActivated, ScenarioSwitched, SourceChanged
 from models.topics import Topics
 from pipeline.errors import UsageError
@@ -17,6 +22,7 @@ from pipeline.scenario.sources import PlanSources
 LIVE = b"live"
 HISTORY = b"history"
 SWITCHES = b"switches"
+HANDED_AT_ONCE = 500
 
 
 class Switched(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -119,6 +125,28 @@ async def release(bootstrap: str, topics: Topics, scenario: str, at: int, *, can
     try:
         for partition in range(count):
             await sender.send_and_wait(topics.delivery, msgspec.json.encode(record), partition=partition)
+    finally:
+        await sender.stop()
+
+
+async def hand_on(bootstrap: str, topics: Topics, events: Iterable[Event], at: int) -> int:
+    """Write events to `forwards`, dated `at` (UTC ms), which ingest reads; return how many. Again they act once."""
+    count = await partition_count(bootstrap, topics.forwards)
+    if not count:
+        raise UsageError(f"the topic {topics.forwards} does not exist: run `parcours topics apply` first")
+    sender, number, waiting = clients.producer(bootstrap), 0, list[Any]()
+    await sender.start()
+    try:
+        for event in events:
+            value = msgspec.json.encode(msgspec.structs.replace(event, occurred_at=at, arrived_at=at))
+            place = partition_of(event.customer, count)
+            waiting.append(await sender.send(topics.forwards, value, key=event.customer.encode(), partition=place))
+            number += 1
+            if len(waiting) >= HANDED_AT_ONCE:
+                await asyncio.gather(*waiting)
+                waiting = []
+        await asyncio.gather(*waiting)
+        return number
     finally:
         await sender.stop()
 

@@ -23,6 +23,7 @@ So events that are read early or late by each other give the same messages, as f
     program         steps, waits, until, sending,      what an enrolment does; the checks of a send
                     caps, quiet
     time, chance    timers, local_time, chances        the order of what is due; zones; shares by hash
+    from history    backfilling                        enrolments that a backfill worked out
     identity        identity, merging                  visitors who sign in: aliases, forwards, what they held
     frame           plan, env, work, transition        what comes in, what expressions see, what goes out
 """
@@ -33,9 +34,10 @@ from msgspec.structs import replace
 
 from models.customer import Customer, Enrolment
 from models.event import Event
-from models.identity import ERASURE, MERGED
+from models.identity import BACKFILLED, ERASURE, MERGED
 from models.ids import derived_event_id
 from pipeline.engine import (
+    backfilling,
     cart,
     edits,
     identity,
@@ -85,6 +87,8 @@ def apply_event(
         _merged(work, event)
     elif event.type == ERASURE:
         _forget(work, event)
+    elif event.type == BACKFILLED and not identity.is_alias(work):
+        backfilling.take_in(work, event)
     else:
         identity.linked_or_forwarded(work, event)
     if not work.gone:

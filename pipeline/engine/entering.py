@@ -75,12 +75,16 @@ def admit(work: Work) -> None:
 
 def enter_by_name(work: Work, name: str, entry: Entry, key: str, sent: tuple[Sent, ...] = ()) -> None:
     """Enter, if the live plan still has that way in; `sent` went out already from the same entry event."""
-    for scenario in work.plan.scenarios:
-        if scenario.name == name:
-            for enter in scenario.entries:
-                if enter.on in {entry.type, START} and enter.name == entry.name:
-                    _enter(work, scenario, enter, entry, key, sent)
-                    return
+    scenario = work.plan.live.get(name)
+    enter = way_in(scenario, entry) if scenario is not None else None
+    if scenario is not None and enter is not None:
+        _enter(work, scenario, enter, entry, key, sent)
+
+
+def way_in(scenario: Scenario, entry: Entry) -> Enter | None:
+    """Return the way in by which an entry came, None where the scenario has it no more."""
+    found = [one for one in scenario.entries if one.on in {entry.type, START} and one.name == entry.name]
+    return found[0] if found else None
 
 
 def start(work: Work, by: Enrolment, name: str) -> None:
@@ -129,11 +133,11 @@ def _enter(work: Work, scenario: Scenario, enter: Enter, entry: Entry, key: str,
         key=key,
         held_out=sits_out(work.plan, work.id, scenario),
     )
-    refused = _refusal(work, scenario, enter.again, enrolment)
+    refused = refusal(work, scenario, enter.again, enrolment)
     if refused is not None:
         work.decide("not_entered", refused, enrolment, event=entry.event)
         return
-    _make_room(work, scenario)
+    make_room(work, scenario)
     work.enrolments = (*work.enrolments, enrolment)
     work.decide("entered", "held_out" if enrolment.held_out else entry.type, enrolment, event=entry.event)
     if scenario.goal is not None:
@@ -149,7 +153,8 @@ def _keep_for_later(work: Work, inside: Enrolment, entry: Entry) -> None:
         work.put(replace(inside, next_entry=entry))
 
 
-def _refusal(work: Work, scenario: Scenario, again: Again, enrolment: Enrolment) -> str | None:
+def refusal(work: Work, scenario: Scenario, again: Again, enrolment: Enrolment) -> str | None:
+    """Return why an enrolment may not begin, None where it may."""
     if is_stopped(work.plan, scenario.name):
         return "stopped"
     if enrolment.entry.depth > DEPTH_MAX:
@@ -183,7 +188,7 @@ def is_stopped(plan: Plan, scenario: str) -> bool:
     return "stopped" in {plan.switches.get(scenario), plan.switches.get("*")}
 
 
-def _make_room(work: Work, scenario: Scenario) -> None:
+def make_room(work: Work, scenario: Scenario) -> None:
     """Keep the bounds: the oldest ends, with a decision; closing ones go first, for only receipts want them."""
     mine = [old for old in work.enrolments if old.scenario == scenario.name and not old.closing]
     if len(mine) >= OPEN_OF_A_SCENARIO:

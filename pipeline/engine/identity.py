@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 from models.customer import Customer, Enrolment, Identity, Tracked
 from models.event import Event
-from models.identity import ANONYMOUS, ERASURE, FORWARDS, LINKED, MERGED, Held, Passage, is_anonymous
+from models.identity import ANONYMOUS, BACKFILLED, ERASURE, FORWARDS, LINKED, MERGED, Held, Passage, is_anonymous
 from models.ids import derived_event_id
 from pipeline.engine.ending import cancel_unsent
 from pipeline.engine.plan import DAY_MS
@@ -31,7 +31,7 @@ VISITOR_KEPT_MS = 30 * DAY_MS
 ALIAS_KEPT_MS = 90 * DAY_MS
 # Beyond any person's devices and browsers; the oldest alias is then forgotten, so that an erasure reaches them all.
 ALIASES_MAX = 64
-EVENTS = frozenset({LINKED, MERGED, ERASURE})
+EVENTS = frozenset({LINKED, MERGED, ERASURE, BACKFILLED})
 
 
 def forgotten_at(customer: str, now: int, identity: Identity | None) -> int | None:
@@ -43,7 +43,12 @@ def forgotten_at(customer: str, now: int, identity: Identity | None) -> int | No
 
 def concerns(work: Work, event: Event) -> bool:
     """Say whether an event is about identities, or one of an alias: the engine does nothing else with it."""
-    return event.type in EVENTS or (work.identity is not None and work.identity.alias_of != "")
+    return event.type in EVENTS or is_alias(work)
+
+
+def is_alias(work: Work) -> bool:
+    """Say whether a visitor has signed in, and is known under another id."""
+    return work.identity is not None and work.identity.alias_of != ""
 
 
 def linked_or_forwarded(work: Work, event: Event) -> None:

@@ -1,8 +1,8 @@
 """The checks of a send, in their order, and the command that it emits.
 
-SEND_CHECKS: paused, before activation, held out, address and consent (they pick the channel), silence, quiet hours (it
-waits until they end, then all checks come again), limit and caps. The first obstacle is the reason of the decision; a
-send that is passed over goes on to the next step.
+SEND_CHECKS: paused, before activation or backfill, held out, address and consent (they pick the channel), silence,
+quiet hours (it waits until they end, then all checks come again), limit and caps. The first obstacle is the reason of
+the decision; a send that is passed over goes on to the next step.
 
 `due_at` and `valid_until` count from the enrolment's clock at the step, not from `now`: reading something else early
 moves no deadline, and a command that was emitted late is not valid for longer.
@@ -39,6 +39,9 @@ def send(work: Work, scenario: Scenario, enrolment: Enrolment, op: Send) -> None
         return
     if enrolment.clock < work.plan.activated.get(scenario.name, 0):
         _pass_over(work, enrolment, op, "before_activation")
+        return
+    if enrolment.clock < enrolment.live_from:
+        _pass_over(work, enrolment, op, "before_backfill")
         return
     if enrolment.held_out or is_held_out(work.plan, work.id, op.purpose):
         _pass_over(work, enrolment, op, "held_out")

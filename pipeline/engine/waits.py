@@ -23,10 +23,10 @@ def begin_wait(work: Work, enrolment: Enrolment, op: Wait) -> None:
     due_max = None if op.at_most_ms is None else since + op.at_most_ms
     due = since + op.for_ms
     waiting = Waiting(since=since, due=due if due_max is None else min(due, due_max), due_max=due_max)
-    work.put(_restarted_by_memory(work, replace(enrolment, waiting=waiting), op))
+    work.put(restarted_by_memory(work, replace(enrolment, waiting=waiting), op))
 
 
-def _restarted_by_memory(work: Work, enrolment: Enrolment, op: Wait) -> Enrolment:
+def restarted_by_memory(work: Work, enrolment: Enrolment, op: Wait) -> Enrolment:
     """Count the restarting events that are remembered, in the order of their `at`.
 
     One read early may lie beyond the due time until an earlier one, read late, has moved that.
@@ -131,7 +131,7 @@ def wake(work: Work, happening: Happening) -> None:
             continue
         op = scenario.program[enrolment.at_step]
         if isinstance(op, Wait) and op.restart_on == happening.type:
-            restarted = _restarted_by_memory(work, _restarted(enrolment, op, happening.at), op)
+            restarted = restarted_by_memory(work, _restarted(enrolment, op, happening.at), op)
             if restarted is not enrolment:
                 work.put(restarted)
         elif isinstance(op, WaitFor):

@@ -1,6 +1,6 @@
 """The plan books of replays: a plan is compiled once in a process, however many units and replays run under it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from pipeline.engine.plan import Plan
 from pipeline.runtime.plans import PlanBook
@@ -23,10 +23,17 @@ def compiled(sources: PlanSources) -> Plan:
 
 
 class ReplayBook(PlanBook):
-    """A plan book that shares what is compiled."""
+    """A plan book that shares what is compiled; `live_from` says of scenarios from when on they send (UTC ms)."""
 
-    def __init__(self, find: Callable[[str], PlanSources | None]):
+    def __init__(self, find: Callable[[str], PlanSources | None], live_from: Mapping[str, int] | None = None):
         super().__init__(find, voucher_key())
+        self._live_from = dict(live_from or {})
+
+    def build(
+        self, live: str, earlier: tuple[str, ...], activated: Mapping[str, int], switches: Mapping[str, str]
+    ) -> Plan:
+        """Return the live plan, those scenarios as if they had been activated then."""
+        return super().build(live, earlier, {**activated, **self._live_from}, switches)
 
     def _plan(self, name: str) -> Plan:
         if name not in self._compiled:

@@ -7,7 +7,8 @@ nobody in stands beside the passages, and so do events that were read twice.
 from collections.abc import Callable
 
 from models.decision import Decision
-from pipeline.replay.causes import Case, cause_of, place_of
+from pipeline.replay.case import Case, place_of
+from pipeline.replay.causes import cause_of
 from pipeline.replay.errors import LogError
 from pipeline.replay.explanation import EventAt, Explanation, Line, Passage
 from pipeline.replay.guards import Guard

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from pipeline.replay.causes import Cause
+from pipeline.replay.case import Cause
 from pipeline.replay.guards import Guard
 
 

@@ -38,13 +38,14 @@ class Stretch:
         self._activated = False
         # Ticks beyond `since` that wait for it, as they were.
         self._cut: dict[tuple[str, int], Tick] = {}
+        self._stopped = False
         # From here on what goes out counts.
         self.counting = task.since is None
 
     @property
     def ended(self) -> bool:
         """Say whether nothing after this can matter."""
-        return self.task.until is not None and self._watermark() >= self.task.until
+        return self._stopped or (self.task.until is not None and self._watermark() >= self.task.until)
 
     def pieces(self, message: JournalMessage) -> Iterator[list[Entry]]:
         """Yield a message's entries in pieces; the reader applies each before it takes the next."""
@@ -73,6 +74,9 @@ class Stretch:
         return [PlanActivated(id=digest(DRAFT, draft.hash, str(at)), plan=draft.hash, at=at), *ticks]
 
     def _rewritten(self, entry: Entry) -> Entry | None:
+        if self._stopped or (isinstance(entry, PlanActivated) and entry.id == self.task.stop_at):
+            self._stopped = True
+            return None
         if isinstance(entry, Event):
             return self._event(entry)
         if isinstance(entry, Tick):

@@ -14,7 +14,8 @@ class Task:
 
     `draft` None replays the log as it was; else that plan takes the place of the recorded ones: from the log's first
     activation on, or from `since` on, as if it had been published then. `customers` names those who are looked at
-    (None: all). `decisions` keeps every decision and cancel, `states` the final states; `traced` notes each guard.
+    (None: all). `decisions` keeps every decision and cancel. `live_from` says of scenarios from when on they send,
+    whenever they were activated. With `stop_at` the replay ends before the recorded control record of that id.
     """
 
     log: Path
@@ -25,6 +26,7 @@ class Task:
     decisions: bool = False
     checkpoint: Path | None = None
     live_from: dict[str, int] = field(default_factory=dict)
+    stop_at: str = ""
 
 
 @dataclass(frozen=True)

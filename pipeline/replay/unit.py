@@ -35,7 +35,7 @@ class UnitRun:
         self.space = Workspace(unit.out / unit.name, self.task.checkpoint)
         if self.task.checkpoint is not None:
             self.space.keep_only(unit.takes)
-        self.plans = (book or ReplayBook)(self._find)
+        self.plans = book(self._find) if book else ReplayBook(self._find, self.task.live_from)
         self.runtime = PartitionRuntime(self._progress(), self.space, self.plans)
         self.stretch = Stretch(self.task, lambda: self.runtime.watermark, unit.takes, self._withheld)
         self.counting = Counting()

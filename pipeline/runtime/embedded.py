@@ -259,6 +259,9 @@ class EmbeddedPipeline:
         words = [replace(word, at=self.ingest_state.time) for _, word in found]
         self._journal(batch, [word for word in words if isinstance(word, ScenarioSwitched)])
         self._append(batch, "delivery", [word for word in words if isinstance(word, Release)])
+        for word in words:
+            if isinstance(word, operator.HandedOn):
+                self._append(batch, FORWARDS, list(word.dated()))
         self.folder.write(batch)
         for path, _ in found:
             path.unlink()

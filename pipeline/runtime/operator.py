@@ -1,19 +1,35 @@
 """What an operator says to an embedded run from outside: small files in its data folder, taken between two slices.
 
-A file is written whole or not at all, and is deleted after its record stands in the journal (a release: on `delivery`).
-A crash between the two puts the same record there twice: a switch acts once by its id, a release finds nothing more.
+A file is written whole or not at all, and is deleted after its record stands in the journal (a release: on `delivery`;
+what a backfill worked out: on `forwards`). A crash between the two puts the same record there twice: a switch and an
+event act once by their ids, a release finds nothing more.
 """
 
 import os
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from models.command import Release
+from models.event import Event
 from models.journal import ScenarioSwitched
 
 FOLDER = "operator"
-Word = ScenarioSwitched | Release
+
+
+class HandedOn(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="handed_on"):
+    """Events for the stream `forwards`; the run gives them the log time `at` (UTC ms) at which it hears of them."""
+
+    events: list[Event]
+    at: int = 0
+
+    def dated(self) -> list[Event]:
+        """Return the events with their time."""
+        return [replace(event, occurred_at=self.at, arrived_at=self.at) for event in self.events]
+
+
+Word = ScenarioSwitched | Release | HandedOn
 _decoder = msgspec.json.Decoder(Word)
 
 

@@ -14,6 +14,7 @@ WORDS = {
     "limit": ("over the scenario's limit", ""),
     "paused": ("paused", ""),
     "before_activation": ("due before the scenario was live", ""),
+    "before_backfill": ("due before they were taken in from history", ""),
     "already_sent": ("sent before", ""),
 }
 
