@@ -192,6 +192,7 @@ class Settings:
     voucher_key: bytes = field(default=b"", repr=False)
     definitions: Definitions = field(default_factory=Definitions)
     silences: tuple[Silence, ...] = ()
+    rule_version: int = 1  # an intended change of decisions is made behind this: an old plan decides as before
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +312,10 @@ def _everything_used(
     settings: Settings, live: tuple[Scenario, ...], versions: dict[tuple[str, str], Scenario]
 ) -> list[Used]:
     """Return what settings, live scenarios and the versions that somebody may be inside use."""
-    silences = Used(tuple(read for silence in settings.silences for read in sorted(silence.when.reads)))
+    conditions = [silence.when for silence in settings.silences]
+    silences = Used(
+        tuple(read for when in conditions for read in sorted(when.reads)),
+        tuple(counter for when in conditions for counter in when.counters),
+    )
     found = [Used(one.uses, one.counters, one.thresholds) for one in (*live, *versions.values())]
     return [silences, *found]

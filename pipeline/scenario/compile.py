@@ -30,14 +30,14 @@ from pipeline.engine.plan import (
     Settings,
     make_plan,
 )
-from pipeline.errors import PlanError, Problem
+from pipeline.errors import PlanError, Problem, UsageError
 from pipeline.insight.definitions import compile_definitions
 from pipeline.scenario.fields import fields_of
 from pipeline.scenario.flatten import Flattener
 from pipeline.scenario.moments import moment_of, subject_of
 from pipeline.scenario.reaching import unreachable
 from pipeline.scenario.reading import Reader, both
-from pipeline.scenario.sources import PlanSources
+from pipeline.scenario.sources import RULE_VERSION, PlanSources
 from pipeline.scenario.starts import Starts
 from pipeline.scenario.states import States
 from pipeline.yaml_places import Places, load_yaml, problems_of
@@ -55,6 +55,9 @@ def compile_plan(
     choose: Mapping[str, str] | None = None,
 ) -> Plan:
     """Compile a plan; PlanError carries every fault of every file."""
+    if sources.rule_version > RULE_VERSION:
+        known = f"this release knows up to {RULE_VERSION}: use a newer one"
+        raise UsageError(f"the plan {sources.hash} decides by version {sources.rule_version} of the rules, {known}")
     settings = read_settings(sources)
     specs, problems = read_scenarios(sources)
     starts = Starts({name: (spec, places) for name, (_, spec, places) in specs.items()})
@@ -76,7 +79,12 @@ def compile_plan(
     return make_plan(
         sources.hash,
         scenarios.values(),
-        replace(engine_settings(settings), definitions=definitions, silences=silences),
+        replace(
+            engine_settings(settings),
+            definitions=definitions,
+            silences=silences,
+            rule_version=sources.rule_version,
+        ),
         pinned=dict(pinned or {}),
         activated=dict(activated or {}),
         switches=dict(switches or {}),

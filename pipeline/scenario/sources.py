@@ -8,9 +8,10 @@ from pathlib import Path
 
 from pipeline.errors import PlanError, Problem, UsageError
 
-# Raised when the same plan over the same journal would decide otherwise: an old version stays beside the new one.
+# Raised when the same plan over the same journal would decide otherwise (docs/decisions/0013): a plan keeps the version
+# under which it was read, and `Settings.rule_version` tells the engine.
 RULE_VERSION = 1
-OVERRIDES = "overrides.json"
+OVERRIDES, RULES = "overrides.json", "rules.json"
 FILE_BYTES_MAX = 1024 * 1024
 KINDS = {".yaml", ".html", ".txt", ".mjml", ".json"}
 
@@ -25,7 +26,7 @@ class PlanSources:
     def hash(self) -> str:
         """Name the plan: its files, the engine's rule version, and the version of the time zone data."""
         hasher = blake2b(digest_size=16)
-        hasher.update(f"rules {RULE_VERSION} tzdata {version('tzdata')}".encode())
+        hasher.update(f"rules {self.rule_version} tzdata {version('tzdata')}".encode())
         for path in sorted(self.files):
             for part in (path, self.files[path]):
                 raw = part.encode()
@@ -40,6 +41,11 @@ class PlanSources:
     def decode(cls, raw: bytes) -> "PlanSources":
         """Return sources from JSON."""
         return cls(files=json.loads(raw))
+
+    @property
+    def rule_version(self) -> int:
+        """Return the version of the engine's rules under which the plan decides."""
+        return int(self.files.get(RULES, "1"))
 
     @property
     def overrides(self) -> dict[str, str]:
@@ -60,7 +66,7 @@ def read_sources(directory: Path, overrides: dict[str, str] | None = None) -> Pl
             or not path.is_file()
             or name.endswith(".test.yaml")
             or "/." in f"/{name}"
-            or name == OVERRIDES
+            or name in {OVERRIDES, RULES}
         ):
             continue
         try:
@@ -71,6 +77,8 @@ def read_sources(directory: Path, overrides: dict[str, str] | None = None) -> Pl
             problems.append(Problem(name, 1, 1, str(error)))
     if problems:
         raise PlanError(problems)
+    if RULE_VERSION > 1:
+        files[RULES] = str(RULE_VERSION)
     if overrides:
         files[OVERRIDES] = json.dumps(overrides, sort_keys=True)
     return PlanSources(files)

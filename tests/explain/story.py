@@ -11,7 +11,7 @@ from models.ids import digest
 from models.journal import Bundle, Entry, JournalMessage, PlanActivated, ScenarioSwitched, SourceChanged, Tick
 from models.progress import Progress
 from models.receipt import Receipt
-from pipeline.intake.feedback import event_of_receipt
+from pipeline.intake.feedback import event_of_receipt, forwarded
 from pipeline.journal.codec import encode
 from pipeline.replay.deep import explain, explain_deep
 from pipeline.replay.explanation import Explanation, Passage, SendStep
@@ -50,16 +50,25 @@ CART_REMINDER = scenario(
 class Story:
     """A log with one source; times are UTC ms, events move time on to when they arrived."""
 
-    def __init__(self, path: Path, files: dict[str, str], settings: str = OPEN, *, partitions: int = 1):
+    def __init__(
+        self,
+        path: Path,
+        files: dict[str, str],
+        settings: str = OPEN,
+        *,
+        partitions: int = 1,
+        voucher_key: bytes = b"",
+    ):
         self.path = path
         self.writer = SpoolWriter(path, partitions)
         self.sources: dict[str, PlanSources] = {}
         self.store = MemoryStore()
         self.commands: list[Command] = []
         self.batches: list[Batch] = []
+        self.messages: list[bytes] = []
         self._ends: dict[str, int] = {}
         progress = Progress(journal="journal", partitions=partitions, partition=0, lineage="story")
-        self.runtime = PartitionRuntime(progress, self.store, PlanBook(self.sources.get))
+        self.runtime = PartitionRuntime(progress, self.store, PlanBook(self.sources.get, voucher_key))
         feedback = [
             SourceChanged(id=name, change="join", source=name, feedback=True) for name in ("receipts", "forwards")
         ]
@@ -78,7 +87,7 @@ class Story:
         self._say(Tick(source="*", first=0, next=0, before=moment))
 
     def event(
-        self, kind: str, at: int, *, arrived: int | None = None, name: str = "", customer: str = ADA, **data: Any
+        self, kind: str, at: int, /, *, arrived: int | None = None, name: str = "", customer: str = ADA, **data: Any
     ) -> Event:
         """Read an event; one of the same name is the same event once more."""
         arrived = at if arrived is None else arrived
@@ -134,7 +143,8 @@ class Story:
     def _say(self, *entries: Entry) -> None:
         offset = self._next("journal")
         bundle = Bundle(writer="story", entries=list(entries))
-        self.writer.put("journal", 0, offset, encode(bundle), appended_at=2**50)
+        self.messages.append(encode(bundle))
+        self.writer.put("journal", 0, offset, self.messages[-1], appended_at=2**50)
         self.runtime.read(JournalMessage(offset=offset, appended_at=2**50, bundle=bundle))
         self.runtime.drain_all()
         batch = self.runtime.take()
@@ -152,6 +162,8 @@ class Story:
         self.batches.append(batch)
         self.store.apply(batch)
         self.runtime.committed()
+        for event in batch.forwards:
+            self._say(forwarded(event, Position("forwards", 0, 0, self._put("forwards", event))))
 
     def close(self) -> Path:
         self.writer.close()

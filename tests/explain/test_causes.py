@@ -195,3 +195,17 @@ def test_an_event_that_was_read_twice_began_one_passage(tmp_path: Path, deep: bo
     [again] = found.repeated
     assert (again.type, again.source) == ("order_placed", "shop/0/1")
     assert again.repeats is not None and again.repeats < again.journal
+
+
+@BOTH
+def test_a_silence_that_counts_is_over_by_now(tmp_path: Path, deep: bool) -> None:
+    settings = OPEN + 'silence: [{purpose: marketing, when: \'count("contact_made", "1d") > 0\'}]\n'
+    story = Story(tmp_path / "log", CART_REMINDER, settings)
+    story.event("contact_made", NINE - HOUR, medium="chat", kind="complaint")
+    story.event("cart_updated", NINE, **CART)
+    story.at(NINE + 2 * DAY)
+    found = story.told(deep=deep)
+    first = step(found, "first")
+    assert (first.outcome, first.reason) == ("not_sent", "silence")
+    assert 'the store keeps silent towards the customer: count("contact_made", "1d") > 0' in first.text
+    assert step(found, "second").outcome == "pending"
