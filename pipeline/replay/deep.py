@@ -3,17 +3,15 @@
 from pathlib import Path
 
 from models.decision import Decision
-from pipeline.engine.plan import START, Scenario
 from pipeline.replay.checkpoints import nearest
 from pipeline.replay.explain import Explainer
-from pipeline.replay.explanation import Explanation, Never
+from pipeline.replay.explanation import Explanation
 from pipeline.replay.guards import Guard
+from pipeline.replay.never import never
 from pipeline.replay.one import Step, steps_of
 from pipeline.replay.recorded import RecordedLog
 from pipeline.replay.records import Known, Records, Shelf, known_at, known_of, records_of
 from pipeline.runtime.checkpoints import checkpoints_of
-
-ENTRY = frozenset({"enter", "unless"})
 
 
 def explain(log: RecordedLog, customer: str) -> Explanation:
@@ -52,7 +50,7 @@ def explain_deep(log: RecordedLog, customer: str, checkpoint: Path | None = None
     live = steps[-1].plan if steps else None
     if live is not None:
         began = {one.scenario for one in records.decisions if one.outcome == "entered"}
-        found.never = [_never(one, steps, records) for one in live.scenarios if one.name not in began]
+        found.never = [never(one, live, steps, records) for one in live.scenarios if one.name not in began]
     return found
 
 
@@ -76,33 +74,3 @@ class _Deep:
     def guards(self, number: int) -> tuple[Guard, ...]:
         """Return the conditions that were looked at in the step of a decision."""
         return tuple(self._replayed[number - self._first][1].guards) if number >= self._first else ()
-
-
-def _never(scenario: Scenario, steps: list[Step], records: Records) -> Never:
-    """Say why nobody of this id ever began a scenario: no such event, or which condition failed, with its values."""
-    types = {enter.on for enter in scenario.entries}
-    if types == {START}:
-        return Never(scenario=scenario.name, text="another scenario begins it, and none did")
-    refused = [one for one in records.decisions if one.scenario == scenario.name and one.outcome == "not_entered"]
-    looked = [
-        guard for step in steps for guard in step.guards if guard.scenario == scenario.name and guard.place in ENTRY
-    ]
-    failed = [guard for guard in looked if guard.held is not (guard.place == "enter")]
-    if refused:
-        reasons = sorted({one.reason for one in refused})
-        text = f"it was kept out: {', '.join(reasons)}"
-    elif failed:
-        text = f"its entry condition failed each of {len(looked)} times; the last time:"
-    elif not looked:
-        text = f"no {' or '.join(sorted(types))} came" if not _came(types, records) else _unconditional(types)
-    else:
-        text = "its conditions held, and nothing was decided"
-    return Never(scenario=scenario.name, text=text, looked_at=len(looked), guards=tuple(failed[-1:]))
-
-
-def _came(types: set[str], records: Records) -> bool:
-    return any(one.event.type in types for one in records.events)
-
-
-def _unconditional(types: set[str]) -> str:
-    return f"{' or '.join(sorted(types))} came before the scenario was live"

@@ -166,6 +166,17 @@ class Tracer:
         )
 
 
+def looked_at(one: Expr, env: Env, place: str, scenario: str, step: str = "") -> Guard:
+    """Return a condition as it stands in a state."""
+    try:
+        held, missing = one.call(env) is True, ""
+    except Missing as error:
+        held, missing = None, str(error)
+    values = tuple(_value(term, env) for term in one.terms())
+    seen = Guard(place=place, source=one.source, now=env.now, scenario=scenario, step=step, held=held, missing=missing)
+    return msgspec.structs.replace(seen, values=values)
+
+
 def _value(term: Term, env: Env) -> Value:
     try:
         found = msgspec.to_builtins(term.call(env), enc_hook=str)

@@ -51,6 +51,8 @@ def term_text(value: Value, currency: str) -> str:
 
 def guard_text(guard: Guard, currency: str) -> str:
     """Return a condition, whether it held, and its values."""
+    if guard.place == "date":
+        return ", ".join(term_text(one, currency) for one in guard.values)
     held = {True: "holds", False: "does not hold", None: f"has no value ({guard.missing})"}[guard.held]
     values = ", ".join(term_text(one, currency) for one in guard.values)
     return f"{guard.source}  {held}" + (f"  ({values})" if values else "")

@@ -83,6 +83,31 @@ def test_what_never_began_says_which_condition_failed_with_its_values(tmp_path: 
     )
 
 
+def test_what_a_state_would_have_begun_shows_the_state_as_it_stands(tmp_path: Path) -> None:
+    settings = (
+        "consent_default: granted\nsegments: {dear: profile.spent >= 500}\nscores: {lead: {events: {page_viewed: 5}}}\n"
+        "levels: {mood: [{hot: profile.visits > 3}, {cold: true}]}\n"
+    )
+    begun = {
+        "dear": "on: segment_entered, segment: dear",
+        "lead": "on: score_reached, score: lead, at_least: 50",
+        "mood": "on: level_rose, of: mood",
+        "day": "on: {date: customer.birthday, every: year}",
+    }
+    sends = "steps: [{send: first, channel: web}]\n"
+    files = {
+        name: text for one, how in begun.items() for name, text in scenario(one, f"enter: {{{how}}}\n{sends}").items()
+    }
+    story = Story(tmp_path / "log", files, settings)
+    story.event("page_viewed", NINE, url="https://shop.example/")
+    text = explanation_text(story.told(deep=True))
+    assert "dear: no segment_entered came, as it stands:" in text
+    assert "segment: profile.spent >= 500  does not hold  (profile.spent = 0.00 EUR)" in text
+    assert 'score: score("lead") >= 50  does not hold  (score("lead") = 5)' in text
+    assert "level mood, hot: profile.visits > 3  does not hold  (profile.visits = 1)" in text
+    assert "date: customer.birthday = no value" in text
+
+
 def test_a_branch_says_what_each_of_its_conditions_saw(tmp_path: Path) -> None:
     files = scenario(
         "reminder",
