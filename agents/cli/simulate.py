@@ -12,12 +12,12 @@ import msgspec
 from agents.cli.cluster import parse_time
 from agents.cli.folder import plan_folder
 from agents.cli.run import parse_settings
+from models.event import Event
 from pipeline.durations import parse_duration
 from pipeline.engine.plan import Plan
 from pipeline.errors import ParcoursError, UsageError
 from pipeline.replay.given import Given
 from pipeline.replay.one import Step
-from pipeline.replay.recorded import RecordedLog
 from pipeline.replay.records import records_of
 from pipeline.replay.simulate import Simulation
 from pipeline.scenario.compile import compile_plan, read_settings
@@ -39,6 +39,9 @@ quit"""
 @click.argument("scenario")
 @click.option("--as", "customer", help="A customer of the log: their recorded events.")
 @click.option("--data", type=click.Path(path_type=Path), default=Path(".parcours"), help="The data folder, for --as.")
+@click.option("--kafka", is_flag=True, help="For --as: from the cluster's topics.")
+@click.option("--bootstrap", envvar="KAFKA_BOOTSTRAP", default="127.0.0.1:9092", help="The brokers.")
+@click.option("--prefix", default="", help="The topics' prefix.")
 @click.option(
     "--events", "file", type=click.Path(path_type=Path), help="A file of events: YAML as in tests, or NDJSON."
 )
@@ -69,31 +72,23 @@ def simulate(scenario: str, by_hand: bool, as_json: bool, since: str | None, unt
 def _simulation(
     scenario: str,
     customer: str | None,
-    data: Path,
     file: Path | None,
     test: str | None,
     stranger: bool,
     plan: Path | None,
     said: tuple[str, ...],
     choose: tuple[str, ...],
+    **where: Any,
 ) -> tuple[PlanSources, Given, Simulation]:
     if (customer is None) == (file is None):
         raise UsageError("name somebody of the log with --as, or a file of events with --events")
+    named = read_sources(plan, parse_settings(said)) if plan is not None else None
     if customer is not None:
-        log = RecordedLog(data)
-        try:
-            sources = read_sources(plan, parse_settings(said)) if plan is not None else log.live_plan()
-            events = [one.event for one in records_of(log, customer).events]
-        finally:
-            log.close()
-        if sources is None:
-            raise UsageError(f"{data}: no plan is live here: name one with --plan")
-        if not events:
-            raise UsageError(f"the log that is kept holds nothing of customer {customer!r}")
+        sources, events = _recorded(customer, named, **where)
         given = Given(read_settings(sources), customer)
     else:
         assert file is not None
-        sources = read_sources(plan or plan_folder(), parse_settings(said))
+        sources = named or read_sources(plan_folder(), parse_settings(said))
         given = Given(read_settings(sources), SOMEBODY)
         events = given.file(file, test)
         if not stranger:
@@ -101,6 +96,20 @@ def _simulation(
     compiled = compile_plan(sources, choose=parse_settings(choose))
     _known(compiled, scenario)
     return sources, given, Simulation(compiled, given.customer, events)
+
+
+def _recorded(customer: str, named: PlanSources | None, **where: Any) -> tuple[PlanSources, list[Event]]:
+    """Return a customer's recorded events, and the plan: the one that was named, else the live one."""
+    from agents.cli.explain import opened
+
+    with opened(customer, **where) as log:
+        sources = named or log.live_plan()
+        events = [one.event for one in records_of(log, customer).events]
+    if sources is None:
+        raise UsageError("no plan is live in this log: name one with --plan")
+    if not events:
+        raise UsageError(f"the log that is kept holds nothing of customer {customer!r}")
+    return sources, events
 
 
 def _known(plan: Plan, scenario: str) -> None:

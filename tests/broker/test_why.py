@@ -117,3 +117,5 @@ def test_a_backfill_over_live_workers_and_what_explain_says_of_it(cluster: Clust
         assert not found.get("differs")
     [thanks] = said(cluster, "explain", "--customer", "c1", "--scenario", "thanks")["passages"]
     assert thanks["entry"]["source"].startswith("shop/")
+    words = ("simulate", "thanks", "--as", "c1", "--kafka", "--prefix", cluster.prefix)
+    assert "sent thanks: due" in cluster.run(*words)
