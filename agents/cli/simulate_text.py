@@ -8,12 +8,13 @@ import msgspec
 from models.command import Command
 from models.customer import NEVER, Customer, Enrolment
 from models.decision import Decision
-from pipeline.engine.plan import Plan, Send, Until, Wait, WaitFor
+from pipeline.engine.plan import Plan
 from pipeline.replay.guards import Guard
 from pipeline.replay.one import Step
 from pipeline.replay.passage_causes import split_text
-from pipeline.replay.shown import guard_text, moment, span, value_text
+from pipeline.replay.shown import guard_text, moment, value_text
 from pipeline.replay.simulate import Simulation
+from pipeline.replay.standing import standing
 from pipeline.runtime.reading import customer_view
 
 
@@ -85,31 +86,11 @@ def _moved(step: Step) -> bool:
 def _standing(customer: Customer, scenario: str, plan: Plan) -> Iterator[str]:
     for one in customer.enrolments:
         if one.scenario == scenario:
-            yield f"    {standing(one, plan)}"
+            yield f"    {_stands(one, plan)}"
 
 
-def standing(one: Enrolment, plan: Plan) -> str:
-    """Return where an enrolment stands, and until when."""
-    due = f" until {moment(one.waiting.due)}" if one.waiting is not None and one.waiting.due < NEVER else ""
-    if one.closing:
-        return f"ended; what is out, or the goal, is awaited{due}"
-    version = plan.versions.get((one.scenario, one.version))
-    op: Any = version.program[one.at_step] if version is not None else None
-    match op:
-        case _ if one.held_out:
-            what = "is held out"
-        case Wait():
-            again = f", anew with each {op.restart_on}" if op.restart_on else ""
-            what = f"waits {span(op.for_ms)}{again}"
-        case Until():
-            what = f"waits until {op.label}: "
-        case WaitFor():
-            what = f"waits for {op.label}"
-        case Send():
-            what = f"waits to send {op.name}"
-        case _:
-            what = "stands"
-    return f"{what.rstrip(': ')}{due}"
+def _stands(one: Enrolment, plan: Plan) -> str:
+    return standing(one, plan.versions.get((one.scenario, one.version)))
 
 
 def end_text(run: Simulation, scenario: str) -> str:
@@ -118,7 +99,7 @@ def end_text(run: Simulation, scenario: str) -> str:
     inside = [one for one in (run.customer.enrolments if run.customer else ()) if one.scenario == scenario]
     open_ = [one for one in inside if not one.closing]
     lines = [f"{moment(run.clock)}  the end: {len(mine)} sent, {'inside' if open_ else 'not inside'}"]
-    lines += [f"    {standing(one, run.plan)}" for one in open_]
+    lines += [f"    {_stands(one, run.plan)}" for one in open_]
     if run.withheld:
         lines.append(f"    {run.withheld} recorded reactions to messages that were not sent here were left out")
     return "\n".join(lines)
@@ -135,7 +116,7 @@ def timers_text(run: Simulation) -> str:
     """Return what is due, and when."""
     found = [one for one in (run.customer.enrolments if run.customer else ()) if one.waiting is not None]
     found.sort(key=lambda one: one.waiting.due if one.waiting else NEVER)
-    lines = [f"{one.scenario}: {standing(one, run.plan)}" for one in found]
+    lines = [f"{one.scenario}: {_stands(one, run.plan)}" for one in found]
     event = run.next_event
     if event is not None:
         lines.append(f"the next event comes at {moment(event)}")
@@ -156,7 +137,7 @@ def step_view(step: Step) -> dict[str, Any]:
         "decisions": [_timed(one) for one in done.decisions] if done is not None else [],
         "commands": [_timed(one) for one in done.commands] if done is not None else [],
         "enrolments": [
-            {"scenario": one.scenario, "id": one.id, "stands": standing(one, step.plan) if step.plan else ""}
+            {"scenario": one.scenario, "id": one.id, "stands": _stands(one, step.plan) if step.plan else ""}
             for one in (after.enrolments if after is not None else ())
         ],
     }

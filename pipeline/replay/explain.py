@@ -7,6 +7,7 @@ nobody in stands beside the passages, and so do events that were read twice.
 from collections.abc import Callable
 
 from models.decision import Decision
+from pipeline.engine.plan import Scenario
 from pipeline.replay.case import Case, place_of
 from pipeline.replay.causes import cause_of
 from pipeline.replay.errors import LogError
@@ -15,6 +16,7 @@ from pipeline.replay.guards import Guard
 from pipeline.replay.records import Known, Records, Seen, Shelf, known_at
 from pipeline.replay.sends import ENDS, Told
 from pipeline.replay.shown import moment
+from pipeline.replay.standing import standing
 
 KnownAt = Callable[[int], Known]
 GuardsAt = Callable[[int], tuple[Guard, ...]]
@@ -90,7 +92,7 @@ class Explainer:
         # Erasure ends everything at once: its one decision names no passage.
         decided = self.records.decisions[numbers[-1] :]
         erased = next((one for one in decided if (one.outcome, one.reason) == ("dropped", "erasure")), None)
-        told = Told(self.records, decisions, lines, entered, erased)
+        told = Told(self.records, decisions, lines, entered, erased, self._stands(last.enrolment, scenario))
         ended = next((one for one in [*decisions, erased] if one is not None and one.outcome in ENDS), None)
         return Passage(
             scenario=last.scenario,
@@ -104,6 +106,11 @@ class Explainer:
             steps=tuple(told.steps(scenario)),
             lines=tuple(lines),
         )
+
+    def _stands(self, enrolment: str, scenario: Scenario | None) -> str:
+        state = self.records.state
+        found = [one for one in (state.enrolments if state is not None else ()) if one.id == enrolment]
+        return standing(found[0], scenario) if found else ""
 
 
 def event_at(seen: Seen) -> EventAt:

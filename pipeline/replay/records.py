@@ -22,6 +22,7 @@ from pipeline.engine.settling import GIVES_BACK
 from pipeline.replay.errors import LogError
 from pipeline.replay.recorded import RecordedLog, decoded
 from pipeline.scenario.compile import compile_plan
+from pipeline.store.codec import cold_key, decode_customer, hot_key
 
 CART_CHANGED = "cart_changed"
 CONTROLS = (b'"kind":"plan"', b'"kind":"switch"')
@@ -65,6 +66,7 @@ class Records:
     commands: list[Command] = field(default_factory=list)
     cancels: list[Cancel] = field(default_factory=list)
     receipts: list[Receipt] = field(default_factory=list)
+    state: Customer | None = None  # as it is now
     _by_id: dict[str, Seen] = field(default_factory=dict)
 
     @property
@@ -126,6 +128,8 @@ def records_of(log: RecordedLog, customer: str) -> Records:
     found.commands = list(_named(log, "delivery", found, DeliveryRecord))
     found.cancels = list(_named(log, "cancels", found, Cancel))
     found.receipts = list(_named(log, "receipts", found, Receipt))
+    hot = log.state(hot_key(customer))
+    found.state = None if hot is None else decode_customer(customer, hot, log.state(cold_key(customer)))
     return found
 
 

@@ -18,13 +18,17 @@ REACHED = frozenset({"sent", "suppressed", "waiting"})
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One passage: its decisions with their lines, its entry, and the customer's erasure where one came after it."""
+    """One passage: its decisions with their lines, its entry, and the customer's erasure where one came after it.
+
+    `stands` says where it stands now, "" where that is not known.
+    """
 
     records: Records
     decisions: list[Decision]
     lines: list[Line]
     entered: Decision | None
     erased: Decision | None
+    stands: str = ""
 
     def steps(self, scenario: Scenario | None) -> list[SendStep]:
         """Return every send of the version, in its order, and any that was reached."""
@@ -75,7 +79,7 @@ class Told:
                 return one.reason, _said(self.lines[number])
         if self.erased is not None:
             return "erasure", self._erasure()
-        return "inside", "still to come: the customer is inside, and waits"
+        return "inside", f"still to come: the customer {self.stands or 'is inside, and waits'}"
 
     def _sent(self, one: Decision) -> SendStep:
         command = next((found for found in self.records.commands if found.id == one.command), None)

@@ -108,6 +108,14 @@ def test_what_a_state_would_have_begun_shows_the_state_as_it_stands(tmp_path: Pa
     assert "date: customer.birthday = no value" in text
 
 
+def test_who_is_inside_is_told_where_they_stand_and_until_when(tmp_path: Path) -> None:
+    story = Story(tmp_path / "log", CART_REMINDER)
+    story.event("cart_updated", NINE, **CART)
+    story.at(NINE + 2 * HOUR)
+    second = next(one for one in passage(story.told()).steps if one.step == "second")
+    assert second.text == "still to come: the customer waits 1d until 2026-01-06T10:00:00Z"
+
+
 def test_a_branch_says_what_each_of_its_conditions_saw(tmp_path: Path) -> None:
     files = scenario(
         "reminder",
