@@ -39,8 +39,9 @@ def explain_deep(log: RecordedLog, customer: str, checkpoint: Path | None = None
     records, shelf = records_of(log, customer), Shelf(log)
     steps = list(steps_of(log, customer, checkpoint=checkpoint))
     replayed = [(one, step) for step in steps if step.done is not None for one in step.done.decisions]
-    first = len(records.decisions) - len(replayed)
-    if first < 0 or [one for one, _ in replayed] != records.decisions[first:]:
+    # Either may begin later: the replay at its checkpoint, what was recorded where a topic keeps it for less long.
+    first, both = len(records.decisions) - len(replayed), min(len(records.decisions), len(replayed))
+    if both and [one for one, _ in replayed[-both:]] != records.decisions[-both:]:
         found = Explainer(records, shelf).explain()
         found.deep = found.differs = True
         return found

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from agents.cli.explain_text import explanation_text
+from pipeline.engine import sending
 from pipeline.replay.deep import beginning_of, explain, explain_deep
 from pipeline.replay.errors import LogError
 from pipeline.replay.one import steps_of
@@ -162,6 +163,33 @@ def test_a_log_whose_beginning_is_gone_is_told_as_such_and_is_not_replayed(data:
     with pytest.raises(LogError, match="begins at message 2: what was before it is no longer kept"):
         explain_deep(log, "c0", beginning_of(log, None))
     log.close()
+
+
+def test_an_engine_that_decides_otherwise_is_said_and_what_was_recorded_is_told(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = RecordedLog(data)
+    told = explain(log, "c0")
+    monkeypatch.setattr(sending, "address_of", lambda cold, channel: None)
+    monkeypatch.setattr(sending, "consents_to", lambda *_: False)
+    deep = explain_deep(log, "c0")
+    log.close()
+    assert deep.differs
+    assert [one.steps for one in deep.passages] == [one.steps for one in told.passages]
+    assert "this release decides otherwise" in explanation_text(deep)
+
+
+def test_decisions_that_are_kept_for_less_long_than_the_journal_are_no_difference(data: Path, tmp_path: Path) -> None:
+    shutil.copytree(data, tmp_path / "data", ignore=shutil.ignore_patterns("checkpoints"))
+    folder = Folder(tmp_path / "data")
+    half = folder.end("decisions") // 2
+    for offset in range(half):
+        folder.db.delete(stream_key("decisions", offset))
+    folder.close()
+    log = RecordedLog(tmp_path / "data")
+    found = explain_deep(log, "c0")
+    log.close()
+    assert not found.differs and found.passages
 
 
 def test_the_state_in_the_middle_of_a_step_is_that_of_each_timer(tmp_path: Path) -> None:
