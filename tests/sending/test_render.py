@@ -39,9 +39,7 @@ FULL: dict[str, Any] = {
     "instalment": 2,
     "categories": ["mugs", "plates"],
     "category": "mugs",
-    "product": 'Mug "Été" <rouge>',
-    "price": 1_250,
-    "image": "https://shop.example/p1.jpg",
+    "offers": ITEMS,
 }
 # What the engine always gives for these scenarios; every other value may be missing.
 LEAST: dict[str, Any] = {"order_id": "o-77"}
