@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
+from models.scenario import SendStep
+from pipeline.scenario.compile import read_scenarios
 from pipeline.scenario.sources import PlanSources
+from pipeline.scenario.walking import walk
 from pipeline.sending.outcome import Message
 from pipeline.sending.render import Renderer, RenderError
 from pipeline.templating import day_text, money_text
@@ -87,17 +90,23 @@ def read(html: str) -> Tags:
     return tags
 
 
-def test_the_shipped_scenarios_have_templates_for_every_send() -> None:
-    sends = {
-        f"{path.split('/')[0]}/{step}"
-        for path, text in SHIPPED.files.items()
-        if path.endswith("scenario.yaml")
-        for step in re.findall(r"- send: (\w+)", text)
+def sends_on(channel: str) -> set[str]:
+    return {
+        f"{name}/{step.send}"
+        for name, (_, spec, _) in read_scenarios(SHIPPED)[0].items()
+        for _, step in walk(spec.steps)
+        if isinstance(step, SendStep) and channel in {step.channel, *step.channels}
     }
-    assert sends == set(STEPS)
+
+
+def test_the_shipped_scenarios_have_templates_for_every_send() -> None:
+    assert sends_on("email") == set(STEPS)
     for step in STEPS:
         for language in ("en", "fr"):
             assert {f"{step}.{language}.{kind}" for kind in ("txt", "mjml")} <= SHIPPED.files.keys()
+    assert {f"{step}.en.json" for step in sends_on("webhook")} <= SHIPPED.files.keys()
+    every = sum(text.count("- send: ") for path, text in SHIPPED.files.items() if path.endswith("scenario.yaml"))
+    assert every == len(sends_on("email")) + len(sends_on("webhook")), "a channel that this test does not know"
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])
