@@ -74,16 +74,21 @@ def _run(said: dict[str, Any], work: Callable[[asyncio.Event], Awaitable[None]],
 @click.option("--clock", type=click.Choice(["broker", "records"]), default="broker")
 @click.option("--follow", is_flag=True, help="After a history, go on reading receipts.")
 def ingest(**said: Any) -> None:
-    """Read the store's topics and write the journal."""
+    """Read the store's topics and write the journal.
+
+    Currency and the store's own events are those of --plan, else of the live plan, as it is at the start.
+    """
     from agents.cli.run import parse_settings
     from agents.ingest.sources import open_sources, read_sources_file
     from agents.ingest.worker import run
+    from agents.kafka.control import live_sources
     from pipeline.intake.mapper import validator_for
     from pipeline.scenario.compile import read_settings
     from pipeline.scenario.sources import PlanSources, read_sources
 
     plan = read_sources(said["plan"], parse_settings(said["overrides"])) if said["plan"] else None
-    settings = read_settings(plan or PlanSources({}))
+    live = plan or asyncio.run(live_sources(said["bootstrap"], Topics(said["prefix"])))
+    settings = read_settings(live or PlanSources({}))
     specs = read_sources_file(said["sources"])
     sources = open_sources(specs, validator_for(settings.store.currency, settings.events))
     ready = Readiness()

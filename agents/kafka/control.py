@@ -91,13 +91,19 @@ async def activate(bootstrap: str, topics: Topics, sources: PlanSources, at: int
     return True
 
 
-async def live_scenarios(bootstrap: str, topics: Topics) -> list[str]:
-    """Return the names of the live plan's scenarios; UsageError where no plan is live."""
+async def live_sources(bootstrap: str, topics: Topics) -> PlanSources | None:
+    """Return the live plan's sources, None where no plan is live."""
     known = await read_plans(bootstrap, topics)
     raw = known.get(known.get(LIVE, b""))
-    if raw is None:
+    return None if raw is None else PlanSources.decode(raw)
+
+
+async def live_scenarios(bootstrap: str, topics: Topics) -> list[str]:
+    """Return the names of the live plan's scenarios; UsageError where no plan is live."""
+    live = await live_sources(bootstrap, topics)
+    if live is None:
         raise UsageError("no plan is live: `parcours apply DIR` makes one")
-    return sorted(compile_plan(PlanSources.decode(raw)).live)
+    return sorted(compile_plan(live).live)
 
 
 async def switch(bootstrap: str, topics: Topics, scenario: str, state: str, at: int) -> None:

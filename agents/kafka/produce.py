@@ -5,6 +5,7 @@ from pathlib import Path
 from agents.kafka import clients
 from agents.kafka.tables import partition_count
 from models.ids import partition_of
+from models.mapping import MappingSpec
 from pipeline.errors import UsageError
 from pipeline.intake.files import FileSource
 from pipeline.intake.history import records_of
@@ -25,7 +26,7 @@ async def produce(bootstrap: str, path: Path, mapping: str, topic: str) -> int:
     partitions = await partition_count(bootstrap, topic)
     if not partitions:
         raise UsageError(f"the topic {topic} does not exist: make it first")
-    mapper = Mapper(spec, topic, validator_for("EUR"))
+    mapper = reader_of(spec, topic)
     customer = field_getter(spec.customer or "customer")
     sender = clients.producer(bootstrap, linger_ms=20)
     await sender.start()
@@ -47,3 +48,8 @@ async def produce(bootstrap: str, path: Path, mapping: str, topic: str) -> int:
     finally:
         await sender.stop()
     return count
+
+
+def reader_of(spec: MappingSpec, topic: str) -> Mapper:
+    """Return what tells a record's time: a mapping whose events, which the store may have declared, are no matter."""
+    return Mapper(spec.model_copy(update={"events": []}), topic, validator_for("EUR"))
