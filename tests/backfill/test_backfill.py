@@ -9,12 +9,15 @@ import pytest
 from models.event import Event
 from pipeline.errors import UsageError
 from pipeline.replay.backfill import Backfill, work_out
+from pipeline.replay.checkpoints import nearest
 from pipeline.replay.recorded import RecordedLog
 from pipeline.replay.spread import scratch
 from pipeline.replay.task import Task
+from pipeline.runtime import checkpoints
 from pipeline.runtime.embedded import EmbeddedPipeline
 from pipeline.runtime.operator import HandedOn, say
 from pipeline.scenario.sources import PlanSources
+from tests.explain.story import DAY, HOUR
 from tests.replay.build import COUNT, SEED, verified
 from tests.replay.build import plan as shipped
 from tests.sim.world import T0, World, compile_once, records, small_slices
@@ -146,6 +149,23 @@ def test_asked_twice_or_killed_between_everybody_enters_once(tmp_path: Path) -> 
     assert len(entered) == len(set(entered)) > 3
     commands = [row["id"] for row in follow_ups(data, "delivery")]
     assert len(commands) == len(set(commands))
+
+
+def test_from_a_checkpoint_it_finds_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints.DailyCheckpoints.__init__, "__kwdefaults__", {"every_s": 0.0})
+    data = tmp_path / "data"
+    go_on(data, HALF, OLD)
+    go_on(data, COUNT, LIVE, 0)
+    since = T0 + 2 * DAY
+    near = nearest(data, since)
+    assert near is not None
+    with scratch() as out:
+        whole = work_out(data, None, "follow-up", since, out / "a")
+        late = work_out(data, None, "follow-up", since, out / "b", checkpoint=near)
+        found = list(whole.events())
+        assert found == list(late.events()) != []
+    assert (whole.entered, whole.ended, whole.passed_over) == (late.entered, late.ended, late.passed_over)
+    assert all(event.data["enrolment"]["entry"]["at"] >= since - HOUR for event in found)
 
 
 def test_of_a_plan_that_is_not_live_it_only_says_how_many(tmp_path: Path) -> None:
