@@ -36,7 +36,7 @@ def _lines(found: Explanation) -> Iterator[str]:
         yield f"{line.at}  {line.outcome}: {line.reason}"
     if found.never:
         yield ""
-        yield "never began"
+        yield "what did not begin"
         for never in found.never:
             yield from _never(never, found.currency)
 

@@ -7,7 +7,7 @@ from pipeline.replay.checkpoints import nearest
 from pipeline.replay.explain import Explainer
 from pipeline.replay.explanation import Explanation
 from pipeline.replay.guards import Guard
-from pipeline.replay.never import never
+from pipeline.replay.never import also, never
 from pipeline.replay.one import Step, steps_of
 from pipeline.replay.recorded import RecordedLog
 from pipeline.replay.records import Known, Records, Shelf, known_at, known_of, records_of
@@ -51,7 +51,8 @@ def explain_deep(log: RecordedLog, customer: str, checkpoint: Path | None = None
     live = steps[-1].plan if steps else None
     if live is not None:
         began = {one.scenario for one in records.decisions if one.outcome == "entered"}
-        found.never = [never(one, live, steps, records) for one in live.scenarios if one.name not in began]
+        told = [also(one, steps) if one.name in began else never(one, live, steps, records) for one in live.scenarios]
+        found.never = [one for one in told if one is not None]
     return found
 
 

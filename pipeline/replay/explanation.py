@@ -68,7 +68,7 @@ class Passage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Never(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Why a live scenario never began: how many events of its entries came, and the condition that failed last."""
+    """Why a live scenario did not begin: how often its entry was looked at, and the condition that failed last."""
 
     scenario: str
     text: str

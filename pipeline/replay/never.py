@@ -41,13 +41,23 @@ def never(scenario: Scenario, plan: Plan, steps: list[Step], records: Records) -
     return Never(scenario=scenario.name, text=text, looked_at=len(looked), guards=guards)
 
 
+def also(scenario: Scenario, steps: list[Step]) -> Never | None:
+    """Say how often the entry condition of a scenario that did begin failed, None where it never did."""
+    looked = [guard for step in steps for guard in step.guards if _of_entry(guard, scenario.name)]
+    failed = [guard for guard in looked if guard.held is not (guard.place == "enter")]
+    if not failed:
+        return None
+    text = f"it began, and its entry condition failed {len(failed)} of {len(looked)} times; the last time:"
+    return Never(scenario=scenario.name, text=text, looked_at=len(looked), guards=tuple(failed[-1:]))
+
+
 def _of_entry(guard: Guard, scenario: str) -> bool:
     return guard.scenario == scenario and guard.place in ENTRY
 
 
 def _last(steps: list[Step]) -> Customer | None:
-    done = steps[-1].done if steps else None
-    return done.customer if done is not None else None
+    done = [step.done for step in steps if step.done is not None]
+    return done[-1].customer if done else None
 
 
 def _state(enter: Enter, scenario: Scenario, plan: Plan, steps: list[Step]) -> list[Guard]:

@@ -84,6 +84,15 @@ def test_what_never_began_says_which_condition_failed_with_its_values(tmp_path: 
     )
 
 
+def test_what_began_once_says_why_it_did_not_begin_again(tmp_path: Path) -> None:
+    story = Story(tmp_path / "log", CART_REMINDER)
+    story.event("cart_updated", NINE, **CART)
+    story.event("order_placed", NINE + HOUR, order_id="o1", items=[])
+    [also] = story.told(deep=True).never
+    assert also.text == "it began, and its entry condition failed 1 of 2 times; the last time:"
+    assert [(guard.held, guard.values[0].value) for guard in also.guards] == [(False, 0)]
+
+
 def test_what_a_state_would_have_begun_shows_the_state_as_it_stands(tmp_path: Path) -> None:
     settings = (
         "consent_default: granted\nsegments: {dear: profile.spent >= 500}\nscores: {lead: {events: {page_viewed: 5}}}\n"
