@@ -33,7 +33,8 @@ def _lines(found: Explanation) -> Iterator[str]:
         for one in found.repeated:
             yield f"  {one.type} of {one.at} ({one.source}) stood in the journal before, in message {one.repeats}"
     for line in found.other:
-        yield f"{line.at}  {line.outcome}: {line.reason}"
+        event = f" {line.event.type} ({line.event.source})" if line.event is not None else ""
+        yield f"{line.at} {event} {line.outcome}: {line.reason}".replace("  ", " ")
     if found.never:
         yield ""
         yield "what did not begin"

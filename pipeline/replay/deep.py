@@ -4,13 +4,14 @@ from pathlib import Path
 
 from models.decision import Decision
 from pipeline.replay.checkpoints import nearest
-from pipeline.replay.explain import Explainer
-from pipeline.replay.explanation import Explanation
+from pipeline.replay.explain import Explainer, event_at
+from pipeline.replay.explanation import Explanation, Line
 from pipeline.replay.guards import Guard
 from pipeline.replay.never import also, never
 from pipeline.replay.one import Step, steps_of
 from pipeline.replay.recorded import RecordedLog
 from pipeline.replay.records import Known, Records, Shelf, known_at, known_of, records_of
+from pipeline.replay.shown import moment
 from pipeline.runtime.checkpoints import checkpoints_of
 
 
@@ -48,12 +49,20 @@ def explain_deep(log: RecordedLog, customer: str, checkpoint: Path | None = None
     deep = _Deep(records, replayed, first)
     found = Explainer(records, shelf, deep.known, deep.guards).explain()
     found.deep = True
+    found.other += [_dead(step, records) for step in steps if step.dead]
     live = steps[-1].plan if steps else None
     if live is not None:
         began = {one.scenario for one in records.decisions if one.outcome == "entered"}
         told = [also(one, steps) if one.name in began else never(one, live, steps, records) for one in live.scenarios]
         found.never = [one for one in told if one is not None]
     return found
+
+
+def _dead(step: Step, records: Records) -> Line:
+    """Return an event that could not be applied: it left the customer as they were."""
+    seen = records.event(step.event.id) if step.event is not None else None
+    event = event_at(seen) if seen is not None else None
+    return Line(at=moment(step.at), outcome="dead_letter", reason=step.dead, event=event)
 
 
 class _Deep:

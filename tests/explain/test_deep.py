@@ -84,6 +84,16 @@ def test_what_never_began_says_which_condition_failed_with_its_values(tmp_path: 
     )
 
 
+def test_an_event_that_could_not_be_applied_is_told_with_its_reason(tmp_path: Path) -> None:
+    story = Story(tmp_path / "log", CART_REMINDER)
+    story.event("cart_updated", NINE, **CART)
+    story.event("review_posted", NINE + HOUR)  # without its rating, which no source gets past the validation
+    found = story.told(deep=True)
+    [dead] = [one for one in found.other if one.outcome == "dead_letter"]
+    assert dead.event is not None and dead.event.source == "shop/0/1"
+    assert "2026-01-05T10:00:00Z review_posted (shop/0/1) dead_letter: KeyError" in explanation_text(found)
+
+
 def test_what_began_once_says_why_it_did_not_begin_again(tmp_path: Path) -> None:
     story = Story(tmp_path / "log", CART_REMINDER)
     story.event("cart_updated", NINE, **CART)
