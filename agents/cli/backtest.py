@@ -30,7 +30,7 @@ def backtest(plan: Path | None, out: Path | None, as_json: bool, **said: Any) ->
     draft = read_plan(plan, said["said"])
     with stage(said, draft) as at:
         draft = draft or live_plan(at.log)
-        task = Task(at.log, draft, at.since, at.until, decisions=out is not None, checkpoint=at.checkpoint)
+        task = Task(at.log, draft, at.since, at.until, decisions=out is not None, **at.starts)
         found = replay(task, at.folder, at.processes, at.watch("replaying"))
         settings = read_settings(draft)
         figures = {"plan": draft.hash, **summary(found)}

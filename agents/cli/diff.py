@@ -47,7 +47,7 @@ def diff(context: click.Context, /, plan: Path, against: Path | None, as_json: b
     if said["files"] and compared is None:
         raise UsageError("a file has no live plan: name the plan to compare with: --against DIR")
     with stage(said, draft) as at:
-        task = Task(at.log, since=at.since, until=at.until, checkpoint=at.checkpoint)
+        task = Task(at.log, since=at.since, until=at.until, **at.starts)
         watches = at.watch("the plan compared with"), at.watch("the draft")
         found = compare(task, compared or live_plan(at.log), draft, at.folder, at.processes, watches)
     figures = figures_of(found, limit)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from agents.cli.replay_text import exact_lines
+from pipeline.replay.changes import APPEARS, DISAPPEARS
 
 
 def diff_text(figures: dict[str, Any]) -> str:
@@ -28,7 +29,8 @@ def _diff(figures: dict[str, Any]) -> Iterator[str]:
             yield f"           {count:>7,}  {reason}"
         for example in one["examples"]:
             yield f"    {example['customer']}, due {example['due_at']}: {example['why']}"
-            yield from _conditions(example["conditions"])
+            if one["kind"] in {APPEARS, DISAPPEARS}:
+                yield from _conditions(example["conditions"])
     if figures["texts"]:
         yield ""
         yield "other words in: " + ", ".join(figures["texts"])

@@ -4,7 +4,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from agents.cli.cluster import parse_time
 from agents.cli.run import parse_settings, parse_span
 from pipeline.errors import UsageError
 from pipeline.replay.books import compiled
-from pipeline.replay.checkpoints import nearest
+from pipeline.replay.checkpoints import nearest, of_partitions
 from pipeline.replay.recorded import RecordedLog
 from pipeline.replay.spool import Spooled, spool_files, without_scenarios
 from pipeline.replay.spread import cores, scratch
@@ -32,6 +32,12 @@ def log_options(command: Command) -> Command:
         click.option("--kafka", is_flag=True, help="Read the cluster's journal instead."),
         click.option("--bootstrap", envvar="KAFKA_BOOTSTRAP", default="127.0.0.1:9092", help="The brokers."),
         click.option("--prefix", default="", help="The topics' prefix."),
+        click.option(
+            "--checkpoints",
+            type=click.Path(path_type=Path),
+            multiple=True,
+            help="With --kafka and --from: data folders of journeys workers.",
+        ),
         click.option("--input", "files", type=click.Path(path_type=Path), multiple=True, help="A file of history."),
         click.option("--mapping", "mappings", multiple=True, help="How the input before it is read."),
         click.option("--advance", default="0s", help="With --input: how far past its last event the clock moves."),
@@ -57,7 +63,13 @@ class Stage:
     since: int | None
     until: int | None
     checkpoint: Path | None = None
+    checkpoints: dict[int, Path] = field(default_factory=dict)
     spooled: Spooled | None = None
+
+    @property
+    def starts(self) -> dict[str, Any]:
+        """Return where the replay begins, as a task takes it."""
+        return {"checkpoint": self.checkpoint, "checkpoints": self.checkpoints}
 
     def watch(self, title: str) -> Callable[[int, int, int], None]:
         """Return what is to be told how far a replay is: messages done, of, and events."""
@@ -79,6 +91,8 @@ def stage(said: dict[str, Any], plan: PlanSources | None) -> Iterator[Stage]:
         raise UsageError("every --input needs its --mapping, in the same order")
     if files and said["kafka"]:
         raise UsageError("name either --input or --kafka: the log is one of them")
+    if said["checkpoints"] and not (said["kafka"] and said["since"]):
+        raise UsageError("--checkpoints belongs to --kafka and --from: a replay begins at the nearest before that time")
     bars = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -102,6 +116,7 @@ def stage(said: dict[str, Any], plan: PlanSources | None) -> Iterator[Stage]:
             _from_files(found, list(zip(files, mappings, strict=True)), plan, parse_span(said["advance"], "--advance"))
         elif said["kafka"]:
             _from_cluster(found, said["bootstrap"], said["prefix"])
+            found.checkpoints = _checkpoints(found, said["checkpoints"])
         elif since is not None:
             found.checkpoint = nearest(said["data"], since)
         yield found
@@ -131,6 +146,19 @@ def _from_cluster(found: Stage, bootstrap: str, prefix: str) -> None:
 
     found.log = found.folder / "log"
     spool_cluster(bootstrap, Topics(prefix), found.log, told)
+
+
+def _checkpoints(found: Stage, folders: tuple[Path, ...]) -> dict[int, Path]:
+    if not folders or found.since is None:
+        return {}
+    log = RecordedLog(found.log)
+    try:
+        kept = of_partitions(folders, log.partitions, found.since)
+    finally:
+        log.close()
+    if not kept:
+        raise UsageError(f"no checkpoint from before --from in {', '.join(map(str, folders))}")
+    return kept
 
 
 def read_plan(directory: Path | None, said: tuple[str, ...]) -> PlanSources | None:

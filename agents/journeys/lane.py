@@ -29,6 +29,7 @@ from models.journal import JournalMessage
 from models.progress import Progress
 from models.topics import Topics
 from pipeline.journal.codec import decode
+from pipeline.runtime.checkpoints import DailyCheckpoints, kept_of
 from pipeline.runtime.partition import ContinuityError, PartitionRuntime
 from pipeline.runtime.plans import PlanBook
 from pipeline.store.rocks import RocksStore
@@ -73,6 +74,7 @@ class Lane:
         self._failing_since: float | None = None
         self._committing = asyncio.Lock()
         self._alarmed: set[str] = set()
+        self._checkpoints: DailyCheckpoints | None = None
 
     def start(self) -> None:
         """Open the partition in a task of its own."""
@@ -133,7 +135,9 @@ class Lane:
         self.producer = clients.producer(self.place.bootstrap, transactional_id=name)
         await self.producer.start()
         if self.store is None:
-            self.store = RocksStore(self.place.data / f"partition-{self.partition}")
+            store = self.store = RocksStore(self.place.data / f"partition-{self.partition}")
+            kept = kept_of(self.place.data, self.partition)
+            self._checkpoints = DailyCheckpoints(kept, lambda: store.handle, first_at_once=True)
         place, now_ms = self.place, time.time_ns() // 1_000_000
         progress = await restore(place.bootstrap, place.topics, self.partition, self.store, now_ms)
         if progress is None:
@@ -146,6 +150,8 @@ class Lane:
             )
         elif progress.partitions != self.place.partitions:
             raise OSError(f"the changelog is of {progress.partitions} partitions, the journal has another count")
+        assert self._checkpoints is not None
+        self._checkpoints.begin(progress)
         await self.place.refresh()
         self.runtime = PartitionRuntime(progress, self.store, self.place.plans)
         metrics.RESTORE.labels(str(self.partition)).set(time.monotonic() - began)
@@ -192,8 +198,17 @@ class Lane:
         async with self._committing:
             await self._transact(runtime, producer, store)
         self.place.note(self.partition, runtime.progress.next_offset)  # 6
+        self._keep(runtime.progress)
         metrics.WATERMARK.labels(str(self.partition)).set(runtime.watermark / 1000)
         self._tell_alarms(runtime.table.alarms)
+
+    def _keep(self, progress: Progress) -> None:
+        """Take the day's checkpoint; without it only a replay has further to go."""
+        assert self._checkpoints is not None
+        try:
+            self._checkpoints.after(progress)
+        except Exception as error:  # noqa: BLE001 - rocksdict raises bare Exceptions
+            log.warning("no checkpoint", partition=self.partition, cause=repr(error)[:200])
 
     def _tell_alarms(self, alarms: dict[str, str]) -> None:
         """Publish which sources hold the watermark for missing records; each is logged once, when it comes up."""

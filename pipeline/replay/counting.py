@@ -4,14 +4,17 @@ Counts of units add up: a customer is in one unit alone. The keys are tuples tha
 """
 
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from itertools import groupby
 
 import msgspec
 
 from models.command import Command
+from models.customer import Customer
 from models.decision import Decision
 from pipeline.engine.plan import HOUR_MS, Plan
-from pipeline.replay.reactions import dependent
+from pipeline.replay.reactions import Hush, dependent, hushes
 from pipeline.replay.workspace import COMMANDS, REAL, Workspace
 from pipeline.runtime.batch import Batch
 
@@ -23,9 +26,15 @@ class Brief(msgspec.Struct, frozen=True):
 
     scenario: str
     step: str
+    channel: str
+    purpose: str
 
 
 _brief = msgspec.json.Decoder(Brief)
+
+
+def _touched(silences: tuple[Hush, ...], customer: Customer | None, one: Brief) -> bool:
+    return any(hush.may_touch(one.purpose, one.channel, customer) for hush in silences)
 
 
 class Counting:
@@ -69,9 +78,10 @@ class Counting:
 
     def finish(self, space: Workspace, plan: Plan) -> None:
         """Count by customer: messages of each, how many of them rest on what is not known, who is inside."""
-        after_looks = dependent(plan)
-        for _, rows in groupby(space.results(COMMANDS), key=lambda row: row[0]):
-            self._customer([value for _, value in rows], after_looks)
+        after_looks, silences = dependent(plan), hushes(plan)
+        for name, rows in groupby(space.results(COMMANDS), key=lambda row: row[0]):
+            touching = partial(_touched, silences, space.get(name) if silences else None)
+            self._customer([value for _, value in rows], after_looks, touching)
         for name in space.states():
             found = space.get(name)
             self.counts["customers",] += 1
@@ -79,12 +89,14 @@ class Counting:
                 if not enrolment.closing:
                     self.counts["inside", enrolment.scenario] += 1
 
-    def _customer(self, commands: list[bytes], after_looks: frozenset[tuple[str, str]]) -> None:
+    def _customer(
+        self, commands: list[bytes], after_looks: frozenset[tuple[str, str]], silenced: Callable[[Brief], bool]
+    ) -> None:
         """A command is exact unless a look at reactions may stand between it and a message that nobody sent."""
         self.counts["histogram", str(len(commands))] += 1
         unsent = False
         for raw in commands:
             one = _brief.decode(raw[1:])
-            supposed = unsent and (one.scenario, one.step) in after_looks
+            supposed = unsent and ((one.scenario, one.step) in after_looks or silenced(one))
             self.counts["supposed" if supposed else "exact", one.scenario, one.step] += 1
             unsent = unsent or raw[:1] != REAL

@@ -2,19 +2,23 @@
 
 A *look* is an op that waits for a reaction or reads one: `message_…`, opens, clicks, the best hour, and whatever is
 made of them: scores, counts, segments, levels, consent. What can follow a look in its program depends on it, and so
-does what such steps write: attributes, scores, scenarios that they start or that others ask about. An entry, an exit or
-a silence that looks makes all sends that it touches dependent. One round finds what follows from the last one's finds,
-until nothing is new.
+does what such steps write: attributes, scores, scenarios that they start or that others ask about. An entry or an exit
+that looks makes all sends of its scenario dependent. One round finds what follows from the last one's finds, until
+nothing is new. A silence of the settings that looks touches every send of its purpose; but one that begins with
+`has(customer.x) && …` touches only customers of whom x is known.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
+from models.customer import Customer
 from models.scenario import STATES
 from pipeline.engine.env import Expr
 from pipeline.engine.moving import PROFILE_MOVED_BY
 from pipeline.engine.plan import AddScore, Plan, Scenario, Send, SetAttributes, Start, Until, Wait
 from pipeline.engine.rules import key_of, reads_of
+from pipeline.scenario.expressions.parse import Node, parse
 
 REACTIONS = "message_"
 # A reaction counts no channel of visits; a field that nobody lists may be moved by any event.
@@ -27,6 +31,43 @@ Step = tuple[str, str]
 def dependent(plan: Plan) -> frozenset[Step]:
     """Return the (scenario, step) of a plan that may depend on reactions."""
     return _Dependence(plan).steps()
+
+
+@dataclass(frozen=True)
+class Hush:
+    """A silence that looks: what it may hold back, of whom these attributes are known."""
+
+    purpose: str
+    channel: str | None
+    needs: tuple[str, ...]
+
+    def may_touch(self, purpose: str, channel: str, customer: Customer | None) -> bool:
+        """Say whether it may hold back a message to a customer, in the state that the replay left."""
+        if self.purpose != purpose or self.channel not in {None, channel}:
+            return False
+        return all(customer is not None and name in customer.cold.attributes for name in self.needs)
+
+
+def hushes(plan: Plan) -> tuple[Hush, ...]:
+    """Return the silences of a plan that look at reactions."""
+    found = _Dependence(plan)
+    found.steps()
+    return tuple(
+        Hush(one.purpose, one.channel, tuple(_needed(parse(one.when.source))))
+        for one in plan.settings.silences
+        if found.reads(one.when)
+    )
+
+
+def _needed(node: Node) -> Iterator[str]:
+    """Yield the attributes without which a condition cannot hold: `has(customer.x)` in an outermost `&&`."""
+    if node.kind == "and":
+        for part in node.parts:
+            yield from _needed(part)
+    elif node.kind == "call" and node.value == "has":
+        asked = node.parts[0]
+        if asked.parts and asked.parts[0].value == "customer":
+            yield str(asked.value)
 
 
 class _Dependence:
@@ -83,20 +124,19 @@ class _Dependence:
         return {**seen, **passed}
 
     def _itself(self, op: Any) -> bool:
-        """Say whether a step depends without standing after a look: by what it holds, or by a silence."""
+        """Say whether a step depends without standing after a look: by what it holds."""
         if isinstance(op, Send):
-            silenced = any(one.purpose == op.purpose and self._reads(one.when) for one in self.plan.settings.silences)
-            return silenced or any(self._reads(value) for _, value in op.data)
-        return isinstance(op, SetAttributes) and any(self._reads(value) for _, value in op.values)
+            return any(self.reads(value) for _, value in op.data)
+        return isinstance(op, SetAttributes) and any(self.reads(value) for _, value in op.values)
 
     def _entry_looks(self, scenario: Scenario) -> bool:
         """Say whether who is inside depends: by an entry or an exit."""
         entries = any(
-            self._event(scenario, one.on, one.subject) or self._reads(one.when) or self._reads(one.unless)
+            self._event(scenario, one.on, one.subject) or self.reads(one.when) or self.reads(one.unless)
             for one in scenario.entries
         )
         return entries or any(
-            self._event(scenario, one.on) or self._reads(one.where) or self._reads(one.when) for one in scenario.exits
+            self._event(scenario, one.on) or self.reads(one.where) or self.reads(one.when) for one in scenario.exits
         )
 
     def _looks(self, scenario: Scenario, op: Any) -> bool:
@@ -105,7 +145,7 @@ class _Dependence:
         if isinstance(op, Wait):
             return self._event(scenario, op.restart_on)
         events = [one.on for one in getattr(op, "alternatives", ())]
-        return any(self._event(scenario, on) for on in events) or any(self._reads(one) for one in _conditions(op))
+        return any(self._event(scenario, on) for on in events) or any(self.reads(one) for one in _conditions(op))
 
     def _event(self, scenario: Scenario, on: str | None, subject: str = "") -> bool:
         """Say whether an event is a reaction, or a change of state that one may bring about."""
@@ -117,7 +157,8 @@ class _Dependence:
             return self._read(subject, {})
         return any(self._read(read, {}) for read in scenario.uses if read.startswith(ABOUT[on]))
 
-    def _reads(self, condition: Expr | None) -> bool:
+    def reads(self, condition: Expr | None) -> bool:
+        """Say whether an expression may read what depends on reactions."""
         if condition is None:
             return False
         counted = {one.key: one.on for one in condition.counters}

@@ -16,6 +16,9 @@ class Task:
     activation on, or from `since` on, as if it had been published then. `customers` names those who are looked at
     (None: all). `decisions` keeps every decision and cancel. `live_from` says of scenarios from when on they send,
     whenever they were activated. With `stop_at` the replay ends before the recorded control record of that id.
+
+    `checkpoint` is where the replay of a log of one partition begins, `checkpoints` where that of several does, by
+    partition; without one it begins at the log's beginning.
     """
 
     log: Path
@@ -25,8 +28,13 @@ class Task:
     customers: tuple[str, ...] | None = None
     decisions: bool = False
     checkpoint: Path | None = None
+    checkpoints: dict[int, Path] = field(default_factory=dict)
     live_from: dict[str, int] = field(default_factory=dict)
     stop_at: str = ""
+
+    def start(self, partition: int) -> Path | None:
+        """Return the checkpoint at which the replay of a partition begins."""
+        return self.checkpoints.get(partition, self.checkpoint)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from models.journal import Bundle, Entry, JournalMessage
 from models.progress import Progress
 from pipeline.errors import PlanError, RunError
 from pipeline.replay.books import ReplayBook
-from pipeline.replay.checkpoints import begins
+from pipeline.replay.checkpoints import emitted_before
 from pipeline.replay.counting import Counting
 from pipeline.replay.errors import LogError
 from pipeline.replay.recorded import RecordedLog
@@ -32,8 +32,9 @@ class UnitRun:
         self.task = unit.task
         self.report = report
         self.log = RecordedLog(self.task.log)
-        self.space = Workspace(unit.out / unit.name, self.task.checkpoint)
-        if self.task.checkpoint is not None:
+        self.checkpoint = self.task.start(unit.partition)
+        self.space = Workspace(unit.out / unit.name, self.checkpoint)
+        if self.checkpoint is not None:
             self.space.keep_only(unit.takes)
         self.plans = book(self._find) if book else ReplayBook(self._find, self.task.live_from)
         self.runtime = PartitionRuntime(self._progress(), self.space, self.plans)
@@ -50,7 +51,7 @@ class UnitRun:
         return draft if draft is not None and draft.hash == name else self.log.plan(name)
 
     def _progress(self) -> Progress:
-        kept = self.space.progress() if self.task.checkpoint is not None else None
+        kept = self.space.progress() if self.checkpoint is not None else None
         if kept is not None:
             return kept
         unit = self.unit
@@ -69,8 +70,7 @@ class UnitRun:
     def run(self) -> UnitResult:
         """Replay to the end of the stretch, and count."""
         if self.task.draft is not None and self.log.was_live:
-            begun_at = begins(self.task.checkpoint).get(("delivery", self.unit.partition), 0)
-            self.space.load_live(self.log, self.unit.partition, self.unit.takes, begun_at)
+            self.space.load_live(self.log, self.unit.partition, self.unit.takes, emitted_before(self.checkpoint))
         start = self.runtime.progress.next_offset
         if start and self.log.first(self.unit.partition) > start:
             raise LogError(f"the journal's partition {self.unit.partition} begins after the checkpoint")

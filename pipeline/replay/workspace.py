@@ -15,6 +15,7 @@ import msgspec
 from rocksdict import Rdict, WriteBatch, WriteOptions
 
 from models.command import Command
+from pipeline.replay.checkpoints import Before
 from pipeline.replay.recorded import RecordedLog
 from pipeline.runtime.batch import Batch
 from pipeline.store.codec import COLD, HOT
@@ -72,17 +73,17 @@ class Workspace(RocksState):
                 rows.next()
         self._rows.write(batch)
 
-    def load_live(self, log: RecordedLog, partition: int, takes: Callable[[str], bool], begun_at: int) -> None:
+    def load_live(self, log: RecordedLog, partition: int, takes: Callable[[str], bool], before: Before) -> None:
         """Note what the live run emitted, so that reactions to what is not emitted here are known.
 
-        What it had emitted before offset `begun_at` of `delivery`, where the replay begins, counts as emitted here.
+        What it had emitted `before` the replay begins counts as emitted here.
         """
         batch = WriteBatch(raw_mode=True)
         for offset, raw in log.rows("delivery", partition):
             found = _delivered.decode(raw)
             if isinstance(found, LiveCommand) and takes(found.customer):
                 batch.put(LIVE + found.id.encode(), found.emitted_at.to_bytes(8, "big"))
-                if offset < begun_at:
+                if before(offset, found.emitted_at):
                     batch.put(EMITTED + found.id.encode(), b"")
             if offset % 10_000 == 9_999:
                 self._rows.write(batch)

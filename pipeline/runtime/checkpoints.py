@@ -30,6 +30,11 @@ class Kept:
     path: Path
 
 
+def kept_of(worker: Path, partition: int) -> Path:
+    """Return where a worker of a cluster keeps the checkpoints of a partition, in its data folder."""
+    return worker / "kept" / f"partition-{partition}"
+
+
 def checkpoints_of(data: Path) -> list[Kept]:
     """Return the checkpoints of a data folder, oldest first."""
     found = []
@@ -43,13 +48,18 @@ def checkpoints_of(data: Path) -> list[Kept]:
 class DailyCheckpoints:
     """Takes a checkpoint where log time enters a new day; asked after every commit."""
 
-    def __init__(self, data: Path, db: Callable[[], Rdict], *, every_s: float = EVERY_S):
+    def __init__(self, data: Path, db: Callable[[], Rdict], *, every_s: float = EVERY_S, first_at_once: bool = False):
         self.data = data
         self._db = db
         self._every_s = every_s
-        self._taken_at = time.monotonic()
+        self._taken_at = time.monotonic() - (every_s if first_at_once else 0.0)
         kept = checkpoints_of(data)
         self._day = kept[-1].watermark // DAY_MS if kept else None
+
+    def begin(self, progress: Progress) -> None:
+        """Go on from a progress record that another may have committed: the day that follows it is a new one."""
+        if self._day is None and progress.watermark:
+            self._day = progress.watermark // DAY_MS
 
     def after(self, progress: Progress) -> Path | None:
         """Take one if a new day has begun; return its folder where it was taken."""
@@ -60,7 +70,7 @@ class DailyCheckpoints:
             return None
         self._day, self._taken_at = day, time.monotonic()
         path = self.data / FOLDER / f"{progress.next_offset:012d}-{progress.watermark}"
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             Checkpoint(self._db()).create_checkpoint(str(path))
         for old in checkpoints_of(self.data)[:-KEPT]:

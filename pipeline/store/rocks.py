@@ -261,6 +261,11 @@ class RocksStore(RocksState):
         out.put(APPLIED, offset.to_bytes(8, "big"))
         self._handle.write(out)
 
+    @property
+    def handle(self) -> Rdict:
+        """Return the open database, for a checkpoint of it."""
+        return self._handle
+
     def applied_offset(self) -> int | None:
         """Return the changelog offset of the last progress record that was applied here."""
         raw = self._handle.get(APPLIED)

@@ -1,5 +1,6 @@
 """On a cluster: a replay of the topics gives what two workers gave, with one killed in mid-transaction, byte for byte."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,12 +8,16 @@ from typing import Any
 
 import msgspec
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.records_to_delete import RecordsToDelete
 
+from agents.kafka.reading import KafkaReader
 from models.command import Command
-from pipeline.runtime.reading import command_view
-from tests.acceptance.running import REES46
+from pipeline.runtime.reading import command_view, iso
+from tests.acceptance.running import REES46, parcours
 from tests.broker.cluster import Cluster, wait_for
-from tests.broker.test_end_to_end import OPEN, finished, read_history
+from tests.broker.test_end_to_end import END, OPEN, finished
 
 pytestmark = [
     pytest.mark.broker,
@@ -20,17 +25,24 @@ pytestmark = [
     pytest.mark.timeout(600),
     pytest.mark.skipif(not REES46.exists(), reason=f"the real store data is not at {REES46}"),
 ]
+EVENING, MIDDLE, SINCE = "2019-10-01T18:00:00Z", "2019-10-02T12:00:00Z", "2019-10-03T00:00:00Z"
+PARTITIONS = 8
 PAUSING = {"PARCOURS_TEST_PAUSE_IN_TRANSACTION_S": "25"}
+
+
+def reached(cluster: Cluster, moment: str) -> bool:
+    found = KafkaReader(cluster.bootstrap, cluster.topics).progress().values()
+    return len(found) == PARTITIONS and {iso(one.watermark) for one in found} == {moment}
 
 
 @pytest.fixture(scope="module")
 def ran(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A day of a store through two workers, of which one is killed with a transaction open."""
+    """A week of a store through two workers, of which one is killed with a transaction open."""
     one = Cluster(kafka, tmp_path_factory.mktemp("cluster"), [{"name": "rees46", "mapping": "rees46"}], OPEN)
     try:
-        one.topics_apply()
+        one.topics_apply(PARTITIONS)
         one.run("produce", "--input", REES46, "--mapping", "rees46", "--topic", one.topic_of["rees46"])
-        read_history(one)
+        assert one.ingest("--clock", "records").wait(timeout=120) == 0, one.log_of("ingest")
         victim = one.journeys("a", env=PAUSING)
         markers = one.folder / "journeys-a"
         wait_for(lambda: list(markers.glob("in-transaction-*")), 40, "a transaction is open with all its records sent")
@@ -38,6 +50,10 @@ def ran(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluste
         victim.wait()
         one.journeys("b")
         one.journeys("c")
+        for moment in (EVENING, MIDDLE):
+            one.run("advance", "--to", moment, "--prefix", one.prefix)
+            wait_for(lambda to=moment: reached(one, to), 120, "all partitions have come so far")
+        one.run("advance", "--to", END, "--prefix", one.prefix)
         wait_for(lambda: finished(one), 120, "the journal is read to its end")
         yield one
     finally:
@@ -73,3 +89,33 @@ def test_a_diff_of_the_live_plan_with_itself_over_the_topics_finds_nothing(ran: 
     figures = said(ran, "diff", "--plan", "scenarios", *settings, "--fail-over", "0%")
     assert figures["changed"] == 0
     assert figures["messages"]["was"] == figures["messages"]["now"] == len(ran.rows("commands"))
+
+
+def workers(cluster: Cluster) -> list[str]:
+    return [word for slot in "bc" for word in ("--checkpoints", str(cluster.folder / f"journeys-{slot}"))]
+
+
+async def trim(cluster: Cluster) -> None:
+    """Let the retention of the journal pass over its beginning, up to where the checkpoints stand."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=cluster.bootstrap)
+    await admin.start()
+    try:
+        places = {
+            TopicPartition(cluster.topics.journal, number): RecordsToDelete(before_offset=2)
+            for number in range(PARTITIONS)
+        }
+        await admin.delete_records(places)
+    finally:
+        await admin.close()
+
+
+def test_a_stretch_begins_at_the_workers_checkpoints_also_when_the_journals_beginning_is_gone(ran: Cluster) -> None:
+    whole = said(ran, "backtest", "--from", SINCE)
+    assert whole["sent"] > 50
+    assert said(ran, "backtest", "--from", SINCE, *workers(ran)) == whole
+    asyncio.run(trim(ran))
+    words = ("--kafka", "--prefix", ran.prefix, "--bootstrap", ran.bootstrap, "--from", SINCE)
+    refused = parcours("backtest", *words)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "what was before it is no longer kept" in refused.stderr
+    assert said(ran, "backtest", "--from", SINCE, *workers(ran)) == whole

@@ -1,7 +1,10 @@
 """`parcours backtest` on a folder and on a file: whole results, or none."""
 
+import contextlib
 import json
 import os
+import pty
+import re
 import signal
 import subprocess
 import time
@@ -100,6 +103,23 @@ def wait_for(condition: Callable[[], bool], what: str, timeout_s: float = 60) ->
     while not condition():
         assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}"
         time.sleep(0.02)
+
+
+def test_a_terminal_sees_how_far_it_is_at_which_rate_and_how_long_it_takes(data: Path) -> None:
+    mine, its = pty.openpty()
+    words = command("backtest", "--data", data, "--processes", "1")
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=its, env={**os.environ, "TERM": "xterm"}) as process:
+        os.close(its)
+        shown = b""
+        # The other end is closed when the process has ended: Linux says so by an error.
+        with contextlib.suppress(OSError):
+            while part := os.read(mine, 4096):
+                shown += part
+    os.close(mine)
+    assert process.returncode == 0
+    assert b"replaying" in shown
+    assert re.search(rb"[\d,]+ events/s", shown)
+    assert re.search(rb"\d+%", shown)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -112,6 +112,24 @@ def test_a_wrong_stretch_or_option_is_one_sentence(
     assert message in said.err
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--fail-over", "much"), "--fail-over much: write a share, as in 5%"),
+        (("--fail-over", "5"), "write a share"),
+        (("--input", "x", "--mapping", "native"), "a file has no live plan: name the plan to compare with"),
+        (("--against", "nowhere"), "nowhere: no such folder"),
+        (("--checkpoints", "x"), "--checkpoints belongs to --kafka and --from"),
+    ],
+)
+def test_a_comparison_that_is_asked_for_wrongly_is_one_sentence(
+    data: Path, shell: Shell, words: tuple[str, ...], message: str
+) -> None:
+    said = shell("diff", "--plan", "scenarios", "--data", data, *words)
+    assert (said.code, said.out) == (2, "")
+    assert message in said.err
+
+
 def test_a_stretch_in_which_nothing_happened_is_refused(tmp_path: Path) -> None:
     """One event, and a clock that ran on for seven days: at their end nobody does anything any more."""
     log = recorded(tmp_path / "data", count=1)

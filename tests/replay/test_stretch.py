@@ -1,9 +1,13 @@
 """A stretch of the log, from the nearest checkpoint or from the log's beginning, comes out the same."""
 
+import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from models.command import Command, DeliveryRecord
+from pipeline.intake.record import SourceRecord
 from pipeline.replay.backtest import rows_of
 from pipeline.replay.checkpoints import nearest
 from pipeline.replay.recorded import RecordedLog
@@ -13,21 +17,35 @@ from pipeline.replay.task import Task
 from pipeline.replay.workspace import COMMANDS, DECISIONS
 from pipeline.runtime.checkpoints import DailyCheckpoints
 from pipeline.scenario.sources import PlanSources
-from tests.replay.build import changed, plan, verified, world
+from tests.replay.build import changed, plan, recorded, verified, world
 from tests.sim.world import DAY, T0, small_slices
 
 SINCE = T0 + 3 * DAY
 
 
+def opened(first: Path, inputs: list[SourceRecord]) -> SourceRecord:
+    """Return the open, at the end of the history, of a message that a run over it sent in its first days."""
+    log = RecordedLog(first)
+    sent = [msgspec.json.decode(raw, type=DeliveryRecord) for raw in log.records("delivery", 0)]
+    log.close()
+    one = next(row for row in sent if isinstance(row, Command) and row.emitted_at < SINCE - 2 * DAY)
+    at = inputs[-1].timestamp_ms + 60_000
+    said = {"type": "message_opened", "customer": one.customer, "command_id": one.id, "occurred_at": at}
+    return SourceRecord(source="shop", offset=len(inputs), timestamp_ms=at, value=json.dumps(said).encode())
+
+
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store whose run took a checkpoint on every day, however fast the days went by."""
-    data = tmp_path_factory.mktemp("kept") / "data"
+    """A store whose run took a checkpoint on every day, however fast the days went by, and with a late open."""
+    folder = tmp_path_factory.mktemp("kept")
+    first = recorded(folder / "first")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(DailyCheckpoints.__init__.__kwdefaults__, "every_s", 0.0)
         small_slices(patch)
-        world(data).run()
-    return data
+        one = world(folder / "data")
+        one.inputs.append(opened(first, one.inputs))
+        one.run()
+    return folder / "data"
 
 
 def outcome(task: Task, processes: int = 1) -> tuple[list[object], list[object], dict[str, object]]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from html import escape
 from typing import Any
 
+from pipeline.replay.changes import APPEARS, DISAPPEARS
 from pipeline.replay.report.page import WORDS
 
 TICKS = re.compile("`+")
@@ -67,7 +68,9 @@ def _change(one: dict[str, Any]) -> Iterator[str]:
     yield ""
     for example in one["examples"]:
         yield f"- customer {code(example['customer'])}, due {example['due_at']}: {code(example['reason'])}"
-        for side, guards in example["conditions"].items():
+        # Where both plans send it, the conditions do not tell what differs.
+        parting = example["conditions"] if one["kind"] in {APPEARS, DISAPPEARS} else {}
+        for side, guards in parting.items():
             yield from (f"  - {SIDES[side]}: {_guard(guard)}" for guard in guards if guard["alone"])
     yield ""
     yield "</details>"
