@@ -9,7 +9,7 @@ from typing import Any
 import click
 import orjson
 
-from agents.cli.replaying import log_options, read_plan, stage
+from agents.cli.replaying import checkpoints_option, log_options, read_plan, stage
 from pipeline.errors import UsageError
 from pipeline.replay.shown import moment
 
@@ -21,6 +21,7 @@ FILE_EVENTS = 500
 @click.option("--plan", type=click.Path(path_type=Path), help="A plan that is not live yet: only says how many.")
 @click.option("--dry-run", is_flag=True, help="Only say how many.")
 @log_options
+@checkpoints_option
 def backfill(scenario: str, plan: Path | None, dry_run: bool, as_json: bool, **said: Any) -> None:
     """Let enter who would be inside a new scenario, had it been live since --from; nothing past is sent."""
     from pipeline.replay.backfill import work_out
@@ -40,7 +41,7 @@ def backfill(scenario: str, plan: Path | None, dry_run: bool, as_json: bool, **s
             scenario,
             at.since,
             at.folder,
-            checkpoint=at.checkpoint,
+            **at.starts,
             processes=at.processes,
             watch=at.watch("replaying"),
         )

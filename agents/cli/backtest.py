@@ -7,13 +7,14 @@ from typing import Any
 import click
 import orjson
 
-from agents.cli.replaying import live_plan, log_options, read_plan, stage
+from agents.cli.replaying import checkpoints_option, live_plan, log_options, read_plan, stage
 
 
 @click.command()
 @click.option("--plan", type=click.Path(path_type=Path), help="The folder of the draft (else the live plan).")
 @click.option("--out", type=click.Path(path_type=Path), help="Write commands, decisions and summary here.")
 @log_options
+@checkpoints_option
 def backtest(plan: Path | None, out: Path | None, as_json: bool, **said: Any) -> None:
     """Run a plan over what really happened, waits included; nothing is sent."""
     from agents.cli.replay_text import backtest_text

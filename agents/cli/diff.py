@@ -7,7 +7,7 @@ from typing import Any
 import click
 import orjson
 
-from agents.cli.replaying import live_plan, log_options, read_plan, stage
+from agents.cli.replaying import checkpoints_option, live_plan, log_options, read_plan, stage
 from pipeline.durations import parse_share
 from pipeline.errors import UsageError
 
@@ -30,6 +30,7 @@ def parse_limit(text: str) -> int:
 @click.option("--html", type=click.Path(path_type=Path), help="Write a page with charts here.")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Write a text for a pull request here.")
 @log_options
+@checkpoints_option
 @click.pass_context
 def diff(context: click.Context, /, plan: Path, against: Path | None, as_json: bool, **said: Any) -> None:
     """Say which messages a draft adds, drops, moves or changes, and why; nothing is sent."""

@@ -25,6 +25,14 @@ from pipeline.scenario.sources import PlanSources, read_sources
 Command = Any
 
 
+checkpoints_option = click.option(
+    "--checkpoints",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="With --kafka and --from: data folders of journeys workers.",
+)
+
+
 def log_options(command: Command) -> Command:
     """Add the options that name the log and the stretch of it."""
     options = [
@@ -32,12 +40,6 @@ def log_options(command: Command) -> Command:
         click.option("--kafka", is_flag=True, help="Read the cluster's journal instead."),
         click.option("--bootstrap", envvar="KAFKA_BOOTSTRAP", default="127.0.0.1:9092", help="The brokers."),
         click.option("--prefix", default="", help="The topics' prefix."),
-        click.option(
-            "--checkpoints",
-            type=click.Path(path_type=Path),
-            multiple=True,
-            help="With --kafka and --from: data folders of journeys workers.",
-        ),
         click.option("--input", "files", type=click.Path(path_type=Path), multiple=True, help="A file of history."),
         click.option("--mapping", "mappings", multiple=True, help="How the input before it is read."),
         click.option("--advance", default="0s", help="With --input: how far past its last event the clock moves."),
@@ -91,7 +93,8 @@ def stage(said: dict[str, Any], plan: PlanSources | None) -> Iterator[Stage]:
         raise UsageError("every --input needs its --mapping, in the same order")
     if files and said["kafka"]:
         raise UsageError("name either --input or --kafka: the log is one of them")
-    if said["checkpoints"] and not (said["kafka"] and said["since"]):
+    checkpoints: tuple[Path, ...] = said.get("checkpoints", ())
+    if checkpoints and not (said["kafka"] and said["since"]):
         raise UsageError("--checkpoints belongs to --kafka and --from: a replay begins at the nearest before that time")
     bars = Progress(
         TextColumn("{task.description}"),
@@ -116,7 +119,7 @@ def stage(said: dict[str, Any], plan: PlanSources | None) -> Iterator[Stage]:
             _from_files(found, list(zip(files, mappings, strict=True)), plan, parse_span(said["advance"], "--advance"))
         elif said["kafka"]:
             _from_cluster(found, said["bootstrap"], said["prefix"])
-            found.checkpoints = _checkpoints(found, said["checkpoints"])
+            found.checkpoints = _checkpoints(found, checkpoints)
         elif since is not None:
             found.checkpoint = nearest(said["data"], since)
         yield found

@@ -81,6 +81,7 @@ def work_out(
     out: Path,
     *,
     checkpoint: Path | None = None,
+    checkpoints: dict[int, Path] | None = None,
     processes: int = 1,
     watch: Watch | None = None,
 ) -> Backfill:
@@ -108,6 +109,7 @@ def work_out(
         plan,
         since,
         checkpoint=checkpoint,
+        checkpoints=checkpoints or {},
         live_from={scenario: NEVER},
         stop_at=record.id if record is not None else "",
     )
