@@ -1,10 +1,10 @@
-# make setup | run | test | lint | docs | bench | lock | clean
+# make setup | run | test | sim | lint | docs | bench | lock | clean
 PYTHON ?= python3.11
 BIN := .venv/bin
 TESTS ?= tests
 STAMP := .venv/.installed
 
-.PHONY: setup run test lint docs lock bench clean
+.PHONY: setup run test sim lint docs lock bench clean
 
 setup: $(STAMP)
 
@@ -39,6 +39,10 @@ lint: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/mkdocs build --strict --quiet
 	@echo "file://$(CURDIR)/.cache/site/index.html"
+
+# The cluster on one thread, from seeds: make sim SEEDS=1000; one again: FIRST=17 SEEDS=1; a planted bug: BUG=no_fencing
+sim: $(STAMP)
+	$(BIN)/python -m tests.sim.run --seeds $(or $(SEEDS),100) --first $(or $(FIRST),0) $(if $(BUG),--bug $(BUG))
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.report

@@ -25,7 +25,6 @@ from aiokafka import (
 )
 
 from agents import metrics
-from agents.ingest.dead_letters import message_of
 from agents.ingest.epochs import Epochs
 from agents.ingest.fingerprints import Footprint, committed, differs, fingerprint, footprint_of
 from agents.ingest.records import record_of
@@ -152,10 +151,8 @@ class LiveIngest:
         if not fetched and not busy and not idle:
             return
         ticks = [one for place in dict.fromkeys([*busy, *idle]) for one in self._ticks(self.owned[place])]
-        for letter in letters:
-            metrics.DEAD.labels("intake").inc()
-            await self.writer.producer.send(self.topics.dead_letters, **message_of(letter))
-        await self.writer.producer.flush()
+        metrics.DEAD.labels("intake").inc(len(letters))
+        await self.writer.bury(letters)
         await self.writer.flush()
         self._acks.append((time.time(), self.writer.appended_at))
         for clock, partition, tick in ticks:

@@ -10,7 +10,6 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from agents.ingest.dead_letters import message_of
 from agents.ingest.sources import Source
 from agents.ingest.writer import JournalWriter
 from agents.kafka import clients
@@ -141,9 +140,7 @@ class History:
             for partition, entries in enumerate(slice_.entries):
                 for entry in entries:
                     writer.bundler.put(entry, partition, 0)
-            for letter in slice_.dead_letters:
-                await writer.producer.send(self.topics.dead_letters, **message_of(letter))
-            await writer.producer.flush()
+            await writer.bury(slice_.dead_letters)
             await writer.flush()
             await writer.producer.send_and_wait(self.topics.plans, msgspec.json.encode(state), key=HISTORY, partition=0)
         return state.time

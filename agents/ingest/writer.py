@@ -1,10 +1,13 @@
 """Writes bundles to the journal: at most one unacknowledged message a partition, never past one that failed."""
 
 import asyncio
+from collections.abc import Iterable
 
 from aiokafka import AIOKafkaProducer
 
+from agents.ingest.dead_letters import message_of
 from agents.kafka import clients
+from models.dead_letter import DeadLetter
 from models.journal import Entry
 from models.topics import Topics
 from pipeline.journal.bundler import Bundler
@@ -41,6 +44,11 @@ class JournalWriter:
                 return
             done = await self.producer.send_and_wait(self.topics.journal, encode(bundle), partition=partition)
             self.appended_at = max(self.appended_at, done.timestamp)
+
+    async def bury(self, letters: Iterable[DeadLetter]) -> None:
+        """Write dead letters and await each: a flush would say nothing of one that the broker did not take."""
+        sends = [await self.producer.send(self.topics.dead_letters, **message_of(letter)) for letter in letters]
+        await asyncio.gather(*sends)
 
     async def stop(self) -> None:
         """Let go."""

@@ -102,13 +102,19 @@ def _whole_beside(cart: Cart, event: Event, settings: Settings) -> Cart:
     brought = tuple(item for item in cart.items if item.product_id in names)
     if not _loses(cart, event):
         more = _lacking(whole.items, brought)
-        total = whole.total + total_of(more)
-        return replace(whole, items=(*whole.items, *more), total=total, brought_at=cart.brought_at, came=came)
+        items, total = (*whole.items, *more), whole.total + total_of(more)
+        if _by_product(items) == _by_product(cart.items):
+            items = cart.items  # nothing has changed: the order of the lines is of the reading
+        return replace(whole, items=items, total=total, brought_at=cart.brought_at, came=came)
     if cart.changed_at != cart.brought_at or (cart.whole_at is not None and event.at <= cart.whole_at):
         return cart
     more, gone = _lacking(brought, whole.items), _lacking(brought, cart.items)
     total = cart.total - total_of(gone) + total_of(more)
     return replace(cart, items=(*brought, *more), total=total, whole_at=event.at, came=came)
+
+
+def _by_product(items: tuple[CartItem, ...]) -> list[CartItem]:
+    return sorted(items, key=lambda item: item.product_id)
 
 
 def _lacking(have: tuple[CartItem, ...], others: tuple[CartItem, ...]) -> tuple[CartItem, ...]:

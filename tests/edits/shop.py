@@ -2,16 +2,21 @@
 
 import json
 import random
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from models.ids import partition_of
 from pipeline.intake.record import SourceRecord
+from pipeline.runtime.reading import iso
+from pipeline.scenario.compile import compile_plan
 from pipeline.scenario.sources import PlanSources, read_sources
-from tests.reference.edit_fold import DAY, HOUR, MINUTE, Shopper
+from tests.reference.edit_fold import DAY, HOUR, MINUTE, Shopper, explained
 from tests.sim.world import SCENARIOS, T0
 
 SPAN = 5 * DAY
+Message = tuple[str, str, str]  # version, step, due
 POLICIES = ("pin", "migrate", "drain")
 FILE = "abandoned-cart/scenario.yaml"
 NUDGE = """  - wait: 1d
@@ -24,8 +29,9 @@ NUDGE = """  - wait: 1d
 
 
 def plan(policy: str | None = None) -> PlanSources:
-    """Return the shipped plan with no cap in the way; edited, where a policy is named."""
-    files = dict(read_sources(SCENARIOS, {"consent_default": "granted", "require_address": "false"}).files)
+    """Return the shipped abandoned cart alone, with no cap in the way; edited, where a policy is named."""
+    shipped = read_sources(SCENARIOS, {"consent_default": "granted", "require_address": "false"}).files
+    files = {name: text for name, text in shipped.items() if name.startswith(("abandoned-cart/", "shared/", "over"))}
     files["settings.yaml"] = "store: {name: Example, url: 'https://shop.example', currency: EUR}\n"
     files[FILE] = _changed(files[FILE], ("limit: {at_most: 3,", "limit: {at_most: 9,"))
     if policy is not None:
@@ -104,3 +110,24 @@ def records_of(rows: list[dict[str, Any]]) -> list[SourceRecord]:
         SourceRecord(source="shop", offset=number, timestamp_ms=row["occurred_at"], value=json.dumps(row).encode())
         for number, row in enumerate(rows)
     ]
+
+
+def given(commands: Iterable[dict[str, Any]]) -> dict[str, list[Message]]:
+    """Return (version, step, due) of every message, by customer; no command comes twice."""
+    old = compile_plan(plan()).live["abandoned-cart"].version
+    found: dict[str, list[Message]] = {}
+    ids = Counter[str]()
+    for one in commands:
+        if one["scenario"] == "abandoned-cart":
+            ids[one["id"]] += 1
+            step = one["step"] if one["step"] not in {"voucher", "cross_sell"} else "third"
+            version = "old" if one["version"] == old else "new"
+            found.setdefault(one["customer"], []).append((version, step, one["due_at"]))
+    assert max(ids.values(), default=0) <= 1, "a message came twice"
+    return found
+
+
+def expected(people: list[Shopper], edited: int, policy: str) -> dict[str, list[Message]]:
+    """Return what the naive reading says, as `given` returns what was."""
+    rows = {one.name: explained(one, edited, policy) for one in people}
+    return {name: [(version, step, iso(at)) for version, step, at in mine] for name, mine in rows.items() if mine}

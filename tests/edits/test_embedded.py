@@ -10,10 +10,8 @@ from rocksdict import WriteBatch
 
 from pipeline.runtime.embedded import EmbeddedPipeline
 from pipeline.runtime.folder import Folder
-from pipeline.runtime.reading import DataFolder, iso
-from pipeline.scenario.compile import compile_plan
-from tests.edits.shop import POLICIES, cut, plan, records_of, rows_of, shoppers
-from tests.reference.edit_fold import Shopper, explained
+from pipeline.runtime.reading import DataFolder
+from tests.edits.shop import POLICIES, Message, cut, expected, given, plan, records_of, rows_of, shoppers
 from tests.sim.world import Fuse, Killed, World, compile_once, small_slices
 
 SEED = 2
@@ -67,25 +65,12 @@ def edited_world(data: Path, policy: str, monkeypatch: pytest.MonkeyPatch, kills
     return killed
 
 
-def given(data: Path) -> dict[str, list[tuple[str, str, str]]]:
-    """Return (version, step, due) of every message, by customer."""
-    versions = {compile_plan(plan()).live["abandoned-cart"].version: "old"}
+def messages(data: Path) -> dict[str, list[Message]]:
     folder = DataFolder(data)
-    found: dict[str, list[tuple[str, str, str]]] = {}
-    ids = Counter[str]()
-    for one in folder.commands():
-        if one["scenario"] == "abandoned-cart":
-            ids[one["id"]] += 1
-            step = one["step"] if one["step"] not in {"voucher", "cross_sell"} else "third"
-            found.setdefault(one["customer"], []).append((versions.get(one["version"], "new"), step, one["due_at"]))
-    folder.close()
-    assert max(ids.values()) == 1, "a message came twice"
-    return found
-
-
-def expected(people: list[Shopper], edited: int, policy: str) -> dict[str, list[tuple[str, str, str]]]:
-    rows = {one.name: explained(one, edited, policy) for one in people}
-    return {name: [(version, step, iso(at)) for version, step, at in mine] for name, mine in rows.items() if mine}
+    try:
+        return given(folder.commands())
+    finally:
+        folder.close()
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -93,7 +78,7 @@ def test_every_message_is_explained_by_the_policy_of_the_edit(
     tmp_path: Path, policy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     edited_world(tmp_path / "data", policy, monkeypatch, 0)
-    found = given(tmp_path / "data")
+    found = messages(tmp_path / "data")
     assert found == expected(PEOPLE, EDITED, policy)
     kinds = Counter((version, step) for mine in found.values() for version, step, _ in mine)
     inside = [one for one in PEOPLE if one.left < EDITED and one.ordered is None]
@@ -112,4 +97,4 @@ def test_an_edit_with_kills_before_in_and_after_it_gives_the_same(
         small_slices(monkeypatch)
     killed = edited_world(tmp_path / "data", policy, monkeypatch, KILLS)
     assert killed > KILLS
-    assert given(tmp_path / "data") == expected(PEOPLE, EDITED, policy)
+    assert messages(tmp_path / "data") == expected(PEOPLE, EDITED, policy)

@@ -200,6 +200,18 @@ def test_the_cart_of_two_devices_does_not_depend_on_the_order_in_which_they_are_
     assert {(tuple(names), total) for names, total in (first, *others)} == {(("p1", "p2", "v2", "w1"), 8000)}
 
 
+def test_a_cart_that_was_given_again_with_the_same_content_changes_nothing_after_a_sign_in_either() -> None:
+    early = (
+        signed_up(T0), cart(T0 + MINUTE, "p1", "p2", customer=V), sign_in(T0 + 2 * MINUTE),
+        cart(T0 + 5 * MINUTE, "w1", customer=W),
+    )  # fmt: skip
+    again, linked = cart(T0 + 9 * MINUTE, "p1", "p2", customer=V), sign_in(T0 + 20 * MINUTE, W)
+    for last in ((again, linked), (linked, again)):
+        people = People(ADDRESSED).feed(*early, *last).until(T0 + 3 * HOUR)
+        assert people.sends == [("c1", "reminder", T0 + 50 * MINUTE)]
+        assert sorted(products(people)) == ["p1", "p2", "w1"]
+
+
 def test_an_order_read_before_the_visitors_cart_comes_overtakes_it() -> None:
     people = People(ADDRESSED, lag=3).feed(
         signed_up(T0), cart(T0, "p1", customer=V), sign_in(T0 + MINUTE), order(T0 + 10 * MINUTE)

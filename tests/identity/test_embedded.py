@@ -11,6 +11,7 @@ import pytest
 from pipeline.intake.record import SourceRecord
 from pipeline.runtime import embedded
 from pipeline.runtime.reading import DataFolder
+from pipeline.scenario.sources import PlanSources
 from tests.identity.visitors import MINUTE, record_of, rows_of
 from tests.reference.visitors_fold import Person, fold
 from tests.sim.world import DAY, T0, World, compile_once, plan
@@ -46,7 +47,14 @@ def store(data: Path, rows: list[dict[str, Any]]) -> Store:
         SourceRecord(source="shop", offset=index, timestamp_ms=body["occurred_at"], value=json.dumps(body).encode())
         for index, body in enumerate(bodies)
     ]
-    return Store(data, records, plan(require_address="true"))
+    return Store(data, records, carts_alone())
+
+
+def carts_alone() -> PlanSources:
+    """Return the shipped abandoned cart alone: the reference knows no other, and nothing else keeps a visitor."""
+    files = plan(require_address="true").files
+    kept = ("abandoned-cart/", "shared/", "settings.yaml", "overrides.json")
+    return PlanSources({name: text for name, text in files.items() if name.startswith(kept)})
 
 
 @pytest.fixture(scope="module")

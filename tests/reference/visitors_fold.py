@@ -86,6 +86,9 @@ class Person:
         if device.changed <= self.ordered or not device.items:
             return
         left = [one for one in device.changes if one > self.ordered]
+        if not left:
+            # Given again since the order, with what it held before: it is new by that, as of when it was given last.
+            self.changes.append(device.changed)
         first, second = (device.items, self.items) if device.changed > self.changed else (self.items, device.items)
         self.items = first + [one for one in second if one not in first]
         self.changed = max(self.changed, device.changed)
