@@ -5,8 +5,9 @@ from pathlib import Path
 
 from pipeline.errors import UsageError
 
-SHIPPED = Path(__file__).parents[2] / "scenarios"
 HERE = Path("scenarios")
+# Beside the code in a checkout; in a container beside the process.
+SHIPPED = next((one for one in (Path(__file__).parents[2] / HERE, HERE.absolute()) if (one / "shared").is_dir()), HERE)
 
 
 def plan_folder() -> Path:

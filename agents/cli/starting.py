@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from agents.cli.folder import SHIPPED, plan_folder
+from pipeline.errors import UsageError
 
 STARTER = Path(__file__).with_name("starter")
 # The starter's templates and parts are the shipped ones: there is one of each to look after.
@@ -30,7 +31,9 @@ def init(directory: Path) -> None:
 
 
 def _files(directory: Path) -> dict[Path, Path]:
-    """Return target -> source of every file that a new folder gets."""
+    """Return target -> source of every file that a new folder gets; UsageError where the shipped ones are not here."""
+    if not (SHIPPED / "shared").is_dir():
+        raise UsageError("the shipped scenarios are not on this machine: run it in the project's own folder")
     plan = directory / "scenarios"
     found = {directory / path.relative_to(STARTER): path for path in STARTER.rglob("*") if path.is_file()}
     for name in SHARED:

@@ -1,5 +1,6 @@
-"""`parcours test` shows what was expected beside what came, by time, with what was decided instead."""
+"""`parcours test` shows what was expected beside what came, by time, with what was decided instead; and for machines."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,24 @@ def test_a_reason_that_was_not_decided_is_shown_apart(tmp_path: Path) -> None:
     expect = "expect: [{send: thanks, at: '10:00'}, {send: review, at: '1d 10:00'}]"
     _, output = shown(tmp_path, f"- test: t\n  {GIVEN}\n  {expect}\n  reasons: [{{exit: enough}}]\n")
     assert "    reasons:\n      - any time  exit: enough: expected, not decided\n    decided:\n" in output
+
+
+def test_machines_read_a_line_for_each_test_and_for_each_fault(tmp_path: Path) -> None:
+    expect = "expect: [{send: thanks, at: '10:00'}]"
+    code, output = shown(tmp_path, f"- test: t\n  {GIVEN}\n  {expect}\n", "--json")
+    [row] = [json.loads(line) for line in output.splitlines()]
+    assert code == 1
+    assert (row["file"], row["name"], row["passed"]) == ("one/scenario.test.yaml", "t", False)
+    assert row["differences"] == ["+ 1d 10:00  review: sent, not expected"]
+    (tmp_path / "one" / "scenario.yaml").write_text(SCENARIO.replace("wait: 1d", "wait: 2h"))
+    done = CliRunner().invoke(cli, ["check", str(tmp_path), "--json"])
+    warning, plan = (json.loads(line) for line in done.output.splitlines())
+    assert (warning["severity"], warning["line"], warning["column"]) == ("warning", 8, 11)
+    assert plan["scenarios"] == ["one"]
+    (tmp_path / "one" / "scenario.yaml").write_text(SCENARIO.replace("wait: 1d", "wait: soon"))
+    done = CliRunner().invoke(cli, ["check", str(tmp_path), "--json"])
+    assert done.exit_code == 2
+    assert json.loads(done.output) == {
+        "severity": "error", "file": "one/scenario.yaml", "line": 8, "column": 11,
+        "message": "wait: 'soon' is not a duration: write 45m, 23h, 7d or 1h30m",
+    }  # fmt: skip
