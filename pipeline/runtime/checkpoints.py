@@ -48,7 +48,7 @@ def checkpoints_of(data: Path) -> list[Kept]:
 class DailyCheckpoints:
     """Takes a checkpoint where log time enters a new day; asked after every commit."""
 
-    def __init__(self, data: Path, db: Callable[[], Rdict], *, every_s: float = EVERY_S, first_at_once: bool = False):
+    def __init__(self, data: Path, db: Callable[[], Rdict], first_at_once: bool = False, *, every_s: float = EVERY_S):
         self.data = data
         self._db = db
         self._every_s = every_s
