@@ -15,6 +15,8 @@ Offset = Annotated[str, Field(pattern=r"^[+-]?(\d+(ms|[smhdw]))+$")]
 TimeOfDay = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Share = Annotated[str, Field(pattern=r"^\d{1,3}(\.\d{1,2})?%$")]
+Pace = Annotated[str, Field(pattern=r"^[1-9]\d{0,8}/[smhd]$")]
+Brake = Annotated[str, Field(pattern=r"^[1-9]\d{0,8}/h$|^off$")]
 IfPast = Literal["go_on", "skip_next", "exit"]
 Channel = Literal["email", "sms", "push", "web", "webhook"]
 Purpose = Literal["marketing", "transactional", "internal"]
@@ -365,6 +367,9 @@ class ScenarioSpec(Written):
     exit: list[ExitSpec] = Field(default=[], json_schema_extra=one_or_many)
     goal: GoalSpec | None = None
     on_change: Literal["pin", "migrate", "drain"] = "pin"
+    rate: Pace | None = None
+    brake: Brake | None = None
+    approve_first: Annotated[int, Field(ge=1, le=100_000)] | None = None
     steps: list[Step] = Field(min_length=1)
 
     @field_validator("enter", "exit", mode="before")

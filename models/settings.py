@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from models.collecting import CollectorSpec
 from models.insight import AttributionSpec, FunnelSpec, TouchpointSpec
-from models.scenario import Channel, EventName, Name, Purpose, Share, Span, Text, TimeOfDay, Written
+from models.scenario import Brake, Channel, EventName, Name, Purpose, Share, Span, Text, TimeOfDay, Written
 from models.senders import SendersSpec
 
 # One step of a level: its name with its condition, `true` for the last that takes whoever is left.
@@ -86,6 +86,13 @@ class SilenceSpec(Written):
     when: Text
 
 
+class TestModeSpec(Written):
+    """Messages go to these addresses alone, whoever they are of; all others are rejected."""
+
+    __test__ = False
+    only: list[Annotated[str, Field(min_length=1)]] = Field(min_length=1)
+
+
 class SettingsSpec(Written):
     """The whole settings file."""
 
@@ -106,6 +113,8 @@ class SettingsSpec(Written):
     events: dict[str, dict[str, FieldType]] = {}
     senders: SendersSpec = SendersSpec()
     collector: CollectorSpec | None = None
+    brake: Brake | None = None  # of every scenario that names none
+    test_mode: TestModeSpec | None = None
     touchpoints: list[TouchpointSpec] = []
     funnels: list[FunnelSpec] = []
     attribution: AttributionSpec = AttributionSpec()

@@ -13,19 +13,22 @@ from agents.cli.replaying import checkpoints_option, live_plan, log_options, rea
 @click.command()
 @click.option("--plan", type=click.Path(path_type=Path), help="The folder of the draft (else the live plan).")
 @click.option("--out", type=click.Path(path_type=Path), help="Write commands, decisions and summary here.")
+@click.option("--remember", is_flag=True, help="Note the busiest hours in the folder of --plan, for the brakes.")
 @log_options
 @checkpoints_option
-def backtest(plan: Path | None, out: Path | None, as_json: bool, **said: Any) -> None:
+def backtest(plan: Path | None, out: Path | None, remember: bool, as_json: bool, **said: Any) -> None:
     """Run a plan over what really happened, waits included; nothing is sent."""
     from agents.cli.replay_text import backtest_text
     from pipeline.errors import UsageError
-    from pipeline.replay.backtest import write_results
+    from pipeline.replay.backtest import write_busiest, write_results
     from pipeline.replay.limits import against_limits
     from pipeline.replay.spread import replay
     from pipeline.replay.summary import summary
     from pipeline.replay.task import Task
     from pipeline.scenario.compile import read_settings
 
+    if remember and plan is None:
+        raise UsageError("--remember writes into the folder of the draft: name it with --plan")
     if out is not None and out.exists():
         raise UsageError(f"{out}: is there already: name a new folder")
     draft = read_plan(plan, said["said"])
@@ -40,6 +43,8 @@ def backtest(plan: Path | None, out: Path | None, as_json: bool, **said: Any) ->
             figures["refused"] = dict(at.spooled.refused.most_common())
         if out is not None:
             write_results(found, figures, out)
+    if remember and plan is not None:
+        write_busiest(figures, plan)
     if as_json:
         sys.stdout.buffer.write(orjson.dumps(figures) + b"\n")
     else:

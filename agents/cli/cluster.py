@@ -144,25 +144,6 @@ def advance(to: str, bootstrap: str, prefix: str) -> None:
     asyncio.run(move(bootstrap, Topics(prefix), parse_time(to)))
 
 
-@click.command()
-@click.argument("directory", type=click.Path(path_type=Path))
-@click.option("--set", "said", multiple=True, metavar="KEY=VALUE")
-@BOOTSTRAP
-@PREFIX
-def apply(directory: Path, said: tuple[str, ...], bootstrap: str, prefix: str) -> None:
-    """Make a plan live on a cluster, from now in log time on."""
-    from agents.cli.run import parse_settings
-    from agents.kafka.control import activate
-    from agents.kafka.reading import KafkaReader
-    from pipeline.scenario.sources import read_sources
-
-    sources = read_sources(directory, parse_settings(said))
-    progress = KafkaReader(bootstrap, Topics(prefix)).progress()
-    at = max((one.watermark for one in progress.values()), default=0)
-    changed = asyncio.run(activate(bootstrap, Topics(prefix), sources, at))
-    click.echo(f"plan {sources.hash} is live" if changed else "this plan is live already")
-
-
 @click.group()
 def source() -> None:
     """What an operator says of a source topic that is gone, or was made anew."""

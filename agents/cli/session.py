@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from agents.senders.build import provider_of
 from agents.senders.outbox import Outbox
-from pipeline.errors import UsageError
+from pipeline.errors import ParcoursError, UsageError
 from pipeline.intake.files import FileSource
 from pipeline.intake.history import file_source, records_of
 from pipeline.intake.mapper import Mapper, validator_for
@@ -56,8 +56,7 @@ class Session:
             raise UsageError("nothing to read: name an --input and its --mapping, or --shop for a simulated one")
         plan = read_sources(self.plan, self.overrides)
         key = voucher_key()
-        if compile_plan(plan).issues_vouchers and self.send and not key:
-            raise UsageError("the plan issues vouchers: set PARCOURS_SECRET, which makes their codes, before --send")
+        self._check_vouchers(plan, key)
         sources = self._sources()
         mappers = self._mappers(plan)
         options = EmbeddedOptions(
@@ -72,6 +71,7 @@ class Session:
             stopping=stop.is_set,
             voucher_key=key,
             goods=self._goods(),
+            refused=lambda applied: self._refused(applied, key),
         )
         with ExitStack() as stack:
             pipeline = EmbeddedPipeline.open(options)
@@ -82,6 +82,19 @@ class Session:
                 self._collector(stack, pipeline, plan)
             self._drive(pipeline, sources, stop)
             return summary(pipeline.folder, stopped=stop.is_set())
+
+    def _check_vouchers(self, plan: PlanSources, key: bytes) -> None:
+        if compile_plan(plan).issues_vouchers and self.send and not key:
+            raise UsageError("the plan issues vouchers: set PARCOURS_SECRET, which makes their codes, before --send")
+
+    def _refused(self, plan: PlanSources, key: bytes) -> bool:
+        """Say whether a plan that an operator applies cannot be taken, and tell why."""
+        try:
+            self._check_vouchers(plan, key)
+        except ParcoursError as error:
+            print(f"the plan {plan.hash} was not applied: {error}", file=sys.stderr, flush=True)
+            return True
+        return False
 
     def _goods(self) -> FileGoods:
         """Return the catalogue of the files that were named, else of the data folder's."""

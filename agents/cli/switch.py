@@ -100,7 +100,7 @@ def _on_cluster(state: str, scenario: str, bootstrap: str, prefix: str) -> None:
 @_options
 @click.option("--cancel", is_flag=True, help="Drop what is held, instead of letting it go.")
 def release(scenario: str, data: Path, kafka: bool, bootstrap: str, prefix: str, cancel: bool) -> None:
-    """Let go what the senders hold of a scenario whose templates failed, or drop it."""
+    """Let go what the senders hold of a scenario, or drop it; `parcours held ls` says what and why."""
     if kafka:
         _release_on_cluster(scenario, bootstrap, prefix, cancel=cancel)
     else:

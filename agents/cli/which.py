@@ -22,6 +22,7 @@ worker     runs one process of a cluster: ingest, journeys, sender
 advance    closes a history on a cluster, so that what is due fires
 commands   what was to be sent
 decisions  why, or why not
+held       what waits for an operator, and why
 receipts   what became of it
 ledger     that nothing is missing
 customer   what is known of a customer

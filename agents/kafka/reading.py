@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -9,14 +10,16 @@ from aiokafka import TopicPartition
 
 from agents.ingest.dead_letters import letter_of
 from agents.kafka import clients
-from agents.kafka.control import history_state, journal_partitions
-from agents.kafka.tables import read_to_end, whole_topic
+from agents.kafka.control import LIVE, history_state, journal_partitions, read_plans
+from agents.kafka.tables import partition_count, read_to_end, whole_topic
+from models.customer import Customer
 from models.ids import partition_of
 from models.journal import Bundle
 from models.progress import Progress
 from models.receipt import FINAL
 from models.topics import Topics
 from pipeline.runtime.reading import command_view, customer_view, iso, outside
+from pipeline.scenario.sources import PlanSources
 from pipeline.store.codec import HOT, PROGRESS, cold_key, decode_customer, decode_progress, hot_key
 
 _bundle = msgspec.json.Decoder(Bundle)
@@ -77,6 +80,23 @@ class KafkaReader:
             name = key[1:].decode()
             yield customer_view(decode_customer(name, states[key], states.get(cold_key(name))))
 
+    def states(self) -> Iterator[Customer]:
+        """Yield the state of every customer, partition by partition."""
+        for partition in range(asyncio.run(partition_count(self.bootstrap, self.topics.changelog))):
+            states = asyncio.run(self._last_values(partition))
+            for key in sorted(key for key in states if key[:1] == HOT):
+                name = key[1:].decode()
+                yield decode_customer(name, states[key], states.get(cold_key(name)))
+
+    async def _last_values(self, partition: int) -> dict[bytes, bytes]:
+        found: dict[bytes, bytes] = {}
+        async for record in self._partition(self.topics.changelog, partition):
+            if record.value is None:
+                found.pop(record.key, None)
+            else:
+                found[record.key] = record.value
+        return found
+
     def customer(self, name: str) -> dict[str, Any] | None:
         """Return one customer from the changelog of their partition."""
         hot, cold = hot_key(name), cold_key(name)
@@ -107,6 +127,24 @@ class KafkaReader:
             if record.key == PROGRESS:
                 found[record.partition] = decode_progress(record.value)
         return found
+
+    def standing(self) -> Progress | None:
+        """Return the progress record of the partition that has come furthest, None before any commit."""
+        found = self.progress()
+        return max(found.values(), key=lambda one: (one.activated_at, one.watermark), default=None)
+
+    @cached_property
+    def _plans(self) -> dict[bytes, bytes]:
+        return asyncio.run(read_plans(self.bootstrap, self.topics))
+
+    def live_name(self) -> str:
+        """Return the hash of the plan that was applied last, "" before any."""
+        return self._plans.get(LIVE, b"").decode()
+
+    def plan_sources(self, name: str) -> PlanSources | None:
+        """Return a plan's sources by hash."""
+        raw = self._plans.get(name.encode()) if name else None
+        return PlanSources.decode(raw) if raw else None
 
     def ledger(self) -> dict[str, Any]:
         """Return what went in and what became of it: events in are counted in the journal, by position."""

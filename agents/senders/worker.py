@@ -93,6 +93,7 @@ class SenderWorker:
         self._held: dict[int, int] = {}
         self._open: set[int] = set()
         self._stopping = False
+        self._partitions = 1
         # Closed while the group places its partitions anew: a lane begins no round that its successor would cut off.
         self._may_begin = asyncio.Event()
         self._in_round: set[int] = set()
@@ -160,6 +161,7 @@ class SenderWorker:
         ]
         if 0 in counts or len(set(counts)) > 1:
             raise UsageError("the topics of the senders are missing or differ: run `parcours topics apply` first")
+        self._partitions = counts[0]
 
     async def _finish(self) -> None:
         tasks = list(self._tasks.values())
@@ -224,6 +226,7 @@ class SenderWorker:
                 bucket=self._bucket,
                 slots=self._slots,
                 switches=options.switches or self._board,
+                partitions=self._partitions,
             )
             await lane.open()
             self._open.add(partition)

@@ -12,6 +12,7 @@ import msgspec
 from pipeline.replay.results import Results
 from pipeline.replay.spread import Replayed
 from pipeline.replay.workspace import COMMANDS, DECISIONS
+from pipeline.sending.guards import BACKTEST_FILE
 
 COMMANDS_FILE, DECISIONS_FILE, SUMMARY_FILE = "commands.jsonl", "decisions.jsonl", "summary.json"
 
@@ -42,3 +43,11 @@ def write_results(found: Replayed, summary: dict[str, Any], out: Path) -> None:
         os.replace(half, out)
     finally:
         shutil.rmtree(half, ignore_errors=True)
+
+
+def write_busiest(summary: dict[str, Any], plan: Path) -> None:
+    """Note each scenario's busiest hour in a plan's folder, where the senders' brakes find it once it is applied."""
+    hours = {name: one["busiest_hour"] for name, one in summary["scenarios"].items()}
+    half = plan / f".{BACKTEST_FILE}.part"
+    half.write_text(json.dumps({"busiest_hour": hours}, indent=2) + "\n")
+    os.replace(half, plan / BACKTEST_FILE)

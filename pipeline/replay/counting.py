@@ -54,7 +54,9 @@ class Counting:
 
     def _command(self, command: Command) -> None:
         self.counts["sent", command.scenario, command.step, command.channel] += 1
-        self.counts["hour", command.channel, str(command.emitted_at // HOUR_MS)] += 1
+        hour = str(command.emitted_at // HOUR_MS)
+        self.counts["hour", command.channel, hour] += 1
+        self.counts["hour_of", command.scenario, hour] += 1
 
     def _decision(self, one: Decision) -> None:
         match one.outcome:

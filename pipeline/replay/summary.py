@@ -35,6 +35,7 @@ def _scenario(counts: Counts, name: str) -> dict[str, Any]:
         "waiting": mine.get(("inside", name), 0),
         "not_entered": {key[2]: count for key, count in sorted(mine.items()) if key[0] == "not_entered"},
         "sent": _nested(mine, "sent"),
+        "busiest_hour": max((count for key, count in mine.items() if key[0] == "hour_of"), default=0),
         "suppressed": _nested(mine, "suppressed"),
         "waited": _nested(mine, "waiting"),
         "exits": {key[2]: count for key, count in sorted(mine.items()) if key[0] == "exited"},

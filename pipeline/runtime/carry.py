@@ -21,6 +21,7 @@ from models.command import Cancel, Command, DeliveryRecord, Release
 from models.receipt import FINAL, Receipt
 from pipeline.runtime.folder import Folder, meta_key, stream_key
 from pipeline.runtime.sender_state import Aside, SenderState, decode_state
+from pipeline.sending.brakes import Brakes
 from pipeline.sending.bucket import Bucket
 from pipeline.sending.clock import SystemClock
 from pipeline.sending.stage import ROUND_MAX, Queued, Ready, SenderStage
@@ -56,6 +57,7 @@ class EmbeddedSender:
         self._taken: list[int] = []  # rows of `released` that the round in hand has
         self._of_an_earlier_release()
         self._tallies = Tallies(self.state.counted())
+        self._brakes = Brakes(self.state.paced, self.state.sped)
         self._buckets = {channel: Bucket(stage.provider.rate) for channel, stage in stages.items()}
         self._receipts_end = folder.end("receipts")
         self._cancels: dict[str, int] = {}
@@ -125,6 +127,7 @@ class EmbeddedSender:
         queued = [Queued(self._command(offset), offset) for offset in self._aside.held()]
         queued = [one for one in queued if one.command.scenario == said.scenario]
         self._tallies.release(said.scenario)
+        self._brakes.release(said.scenario, 0)
         batch, ends = WriteBatch(raw_mode=True), []
         for one in queued:
             if said.cancel:
@@ -182,25 +185,36 @@ class EmbeddedSender:
             if after is not None:
                 checked.receipts.append(after)
                 return
-        elif self._tallies.braked(queued.command.scenario) and not counted:
-            self._hold(queued, now, checked)
+        elif not counted and (why := self._why_held(queued, now)):
+            self._hold(queued, now, why, checked)
             return
         done = stage.check(queued, now, self._cancels, behind_ms=0)
         assert done is not None, "history holds nothing back"
         if not counted and (isinstance(done, Ready) or done.reason.startswith("template: ")):
             self._tallies.count(queued.command, failed=not isinstance(done, Ready))
+        if not counted and isinstance(done, Ready):
+            self._brakes.count(queued.command, now, stage.guard_of(queued.command))
         if isinstance(done, Ready):
             checked.ready.append(done)
         else:
             checked.receipts.append(done)
 
-    def _hold(self, queued: Queued, now: int, checked: Checked) -> None:
+    def _why_held(self, queued: Queued, now: int) -> str:
+        """Return why a command waits for an operator; what he has let go waits no more, unless templates fail anew."""
+        if self._tallies.braked(queued.command.scenario):
+            return BRAKED
+        if self.state.round_at:
+            return ""
+        stage = self._stage(queued)
+        return self._brakes.why(queued, now, stage.guard_of(queued.command), leaves=stage.leaves)
+
+    def _hold(self, queued: Queued, now: int, why: str, checked: Checked) -> None:
         """Put a command aside for an operator, with a receipt, unless it has ended anyway."""
         stage = self._stage(queued)
         ended = stage.end_of(queued, now, self._cancels)
         if ended is None:
             checked.held.append(queued.offset)
-        checked.receipts.append(ended or stage.receipt(queued, "held", now, BRAKED))
+        checked.receipts.append(ended or stage.receipt(queued, "held", now, why))
 
     async def _calls(self, ready: list[Ready]) -> list[Receipt]:
         """Call one after another, and return the ends up to where a stop came."""
@@ -235,6 +249,7 @@ class EmbeddedSender:
     def _commit(self, receipts: list[Receipt], batch: WriteBatch) -> None:
         state = self.state
         state.tallies, state.braked = self._tallies.rows(), self._tallies.stopped()
+        state.paced, state.sped = self._brakes.rows(), self._brakes.sped()
         for receipt in receipts:
             batch.put(stream_key("receipts", self._receipts_end), encode(receipt))
             self._receipts_end += 1

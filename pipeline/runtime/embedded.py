@@ -46,6 +46,7 @@ from pipeline.runtime.carry import EmbeddedSender
 from pipeline.runtime.checkpoints import DailyCheckpoints
 from pipeline.runtime.collected import COLLECTED, CollectedStream
 from pipeline.runtime.folder import STREAMS, Folder, meta_key, stream_key
+from pipeline.runtime.operator import PlanSaid
 from pipeline.runtime.partition import PartitionRuntime
 from pipeline.runtime.plans import PlanBook
 from pipeline.scenario.compile import read_settings
@@ -83,7 +84,7 @@ class EmbeddedOptions:
     `provider` is the mail's, `others` are those of the other channels.
     `inputs` are opened by the caller; `speed` None is as fast as it goes, else a factor. `stopping` is asked between
     commits: once it says so the pipeline does nothing more, and is to be closed. `goods` is the store's catalogue, None
-    for the files of the data folder.
+    for the files of the data folder. `refused` says of a plan that an operator applies whether this run cannot take it.
     """
 
     data: Path
@@ -97,6 +98,7 @@ class EmbeddedOptions:
     stopping: Callable[[], bool] = lambda: False
     voucher_key: bytes = b""
     goods: Goods | None = None
+    refused: Callable[[PlanSources], bool] = lambda plan: False
 
 
 @dataclass
@@ -187,23 +189,27 @@ class EmbeddedPipeline:
 
     def _activate(self) -> None:
         """Write the sources' join and the plan's activation where they are new; the plan is stored first."""
-        plan = self.options.plan
+        plan, activated = self.options.plan, False
         entries: list[Entry] = []
         if not self.ingest_state.joined:
             entries.append(SourceChanged(id="join", change="join", source=MERGED))
             for name in (RECEIPTS, FORWARDS):
                 entries.append(SourceChanged(id=f"join {name}", change="join", source=name, feedback=True))
-        live = self.folder.get("plan")
-        if live is None or live.decode() != plan.hash:
+        live, given = self.folder.get("plan"), self.folder.get("given")
+        # What an operator applied since this plan was given the last time stays.
+        if live is None or plan.hash.encode() not in {live, given}:
             # The first plan is live from the beginning of time: history is judged by it.
             at = 0 if live is None else self.ingest_state.time
             name = digest("activate", plan.hash, str(self._ends["journal"]))
             entries.append(PlanActivated(id=name, plan=plan.hash, at=at))
-        if not entries:
+            activated = True
+        if not entries and given == plan.hash.encode():
             return
         batch = WriteBatch(raw_mode=True)
-        batch.put(meta_key(f"plan/{plan.hash}"), plan.encode())
-        batch.put(meta_key("plan"), plan.hash.encode())
+        batch.put(meta_key("given"), plan.hash.encode())
+        if activated:
+            batch.put(meta_key(f"plan/{plan.hash}"), plan.encode())
+            batch.put(meta_key("plan"), plan.hash.encode())
         self.ingest_state.joined = True
         self._journal(batch, entries)
         batch.put(meta_key("ingest"), _json(self.ingest_state))
@@ -257,7 +263,8 @@ class EmbeddedPipeline:
             return
         batch = WriteBatch(raw_mode=True)
         words = [replace(word, at=self.ingest_state.time) for _, word in found]
-        self._journal(batch, [word for word in words if isinstance(word, ScenarioSwitched)])
+        entries = [self._heard(word, batch) for word in words if isinstance(word, ScenarioSwitched | PlanSaid)]
+        self._journal(batch, [entry for entry in entries if entry is not None])
         self._append(batch, "delivery", [word for word in words if isinstance(word, Release)])
         for word in words:
             if isinstance(word, operator.HandedOn):
@@ -266,6 +273,17 @@ class EmbeddedPipeline:
         for path, _ in found:
             path.unlink()
         self._settle()
+
+    def _heard(self, word: ScenarioSwitched | PlanSaid, batch: WriteBatch) -> Entry | None:
+        """Return the entry of what an operator said; a plan is stored first."""
+        if isinstance(word, ScenarioSwitched):
+            return word
+        plan = PlanSources(word.files)
+        if self.options.refused(plan):
+            return None
+        batch.put(meta_key(f"plan/{plan.hash}"), plan.encode())
+        batch.put(meta_key("plan"), plan.hash.encode())
+        return PlanActivated(id=word.id, plan=plan.hash, at=word.at)
 
     def _with_tick(self, slice_: Slice) -> Slice:
         ticks = self.ingest.tick_all()

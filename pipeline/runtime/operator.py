@@ -1,8 +1,8 @@
 """What an operator says to an embedded run from outside: small files in its data folder, taken between two slices.
 
 A file is written whole or not at all, and is deleted after its record stands in the journal (a release: on `delivery`;
-what a backfill worked out: on `forwards`). A crash between the two puts the same record there twice: a switch and an
-event act once by their ids, a release finds nothing more.
+what a backfill worked out: on `forwards`). A crash between the two puts the same record there twice: a switch, a plan
+and an event act once by their ids, a release finds nothing more.
 """
 
 import os
@@ -29,7 +29,15 @@ class HandedOn(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=
         return [replace(event, occurred_at=self.at, arrived_at=self.at) for event in self.events]
 
 
-Word = ScenarioSwitched | Release | HandedOn
+class PlanSaid(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="apply"):
+    """A plan that is to become live from log time `at` (UTC ms) on: the files of its sources."""
+
+    id: str
+    files: dict[str, str]
+    at: int = 0
+
+
+Word = ScenarioSwitched | Release | HandedOn | PlanSaid
 _decoder = msgspec.json.Decoder(Word)
 
 
@@ -50,5 +58,10 @@ def said(data: Path) -> list[tuple[Path, Word]]:
         try:
             found.append((path, _decoder.decode(path.read_bytes())))
         except msgspec.DecodeError:
-            path.rename(path.with_suffix(".wrong"))
+            put_aside(path)
     return found
+
+
+def put_aside(path: Path) -> None:
+    """Leave a file that cannot be followed under another name."""
+    path.rename(path.with_suffix(".wrong"))

@@ -11,7 +11,7 @@ from models.customer import NEVER, Customer
 from models.dead_letter import DeadLetter
 from models.event import Event
 from models.journal import Bundle
-from models.progress import Counts
+from models.progress import Counts, Progress
 from pipeline.engine.plan import Plan
 from pipeline.journal.codec import decode
 from pipeline.journal.records_clock import IngestState
@@ -172,12 +172,16 @@ class DataFolder:
 
     def customers(self) -> Iterator[dict[str, Any]]:
         """Yield every customer, in the order of their ids."""
+        return map(customer_view, self.states())
+
+    def states(self) -> Iterator[Customer]:
+        """Yield the state of every customer, in the order of their ids."""
         cursor: str | None = None
         while names := self._state.customers_after(cursor, 500):
             for name in names:
                 found = self._state.get(name)
                 if found is not None:
-                    yield customer_view(found)
+                    yield found
             cursor = names[-1]
 
     def ledger(self, counted: CommandCounts | None = None) -> dict[str, Any]:
@@ -207,9 +211,21 @@ class DataFolder:
 
     def plan(self) -> Plan | None:
         """Return the live plan."""
-        live = self._folder.get("plan")
-        raw = self._folder.get(f"plan/{live.decode()}") if live else None
-        return compile_plan(PlanSources.decode(raw)) if raw else None
+        sources = self.plan_sources(self.live_name())
+        return compile_plan(sources) if sources else None
+
+    def live_name(self) -> str:
+        """Return the hash of the plan that was activated last, "" before any."""
+        return (self._folder.get("plan") or b"").decode()
+
+    def plan_sources(self, name: str) -> PlanSources | None:
+        """Return a plan's sources by hash."""
+        raw = self._folder.get(f"plan/{name}") if name else None
+        return PlanSources.decode(raw) if raw else None
+
+    def standing(self) -> Progress | None:
+        """Return the progress record, None before any commit."""
+        return self._state.progress()
 
     def watermark(self) -> int:
         """Return the watermark (UTC ms)."""

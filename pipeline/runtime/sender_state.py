@@ -6,7 +6,7 @@ import msgspec
 from rocksdict import WriteBatch
 
 from pipeline.runtime.folder import Folder, meta_key
-from pipeline.sending.progress import SenderProgress, Tally
+from pipeline.sending.progress import Paced, SenderProgress, Tally
 
 
 class SenderState(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -14,8 +14,8 @@ class SenderState(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     `round` are the offsets of the round in hand that have no end; of these `open` have an intent and no outcome since
     `opened_at` (UTC ms of the wall clock), and `put_off` have an intent and were not called: a stop came before. A
-    round of released commands is of log time `round_at` (UTC ms) at least, when the operator let them go. `tallies` and
-    `braked` are as in a cluster's SenderProgress.
+    round of released commands is of log time `round_at` (UTC ms) at least, when the operator let them go. `tallies`,
+    `braked`, `paced` and `sped` are as in a cluster's SenderProgress.
 
     `upto` and `done` are of folders that an earlier release wrote: their round in hand was [next, upto) without `done`.
     """
@@ -28,6 +28,8 @@ class SenderState(msgspec.Struct, kw_only=True, omit_defaults=True):
     put_off: list[int] = []
     tallies: tuple[Tally, ...] = ()
     braked: tuple[str, ...] = ()
+    paced: tuple[Paced, ...] = ()
+    sped: tuple[str, ...] = ()
     upto: int = 0
     done: list[int] = []
 

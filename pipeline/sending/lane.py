@@ -18,6 +18,7 @@ import msgspec
 
 from models.command import Command, Mark, Release
 from models.receipt import FINAL, Receipt
+from pipeline.sending.brakes import Brakes
 from pipeline.sending.breaker import Breaker
 from pipeline.sending.bucket import Bucket
 from pipeline.sending.progress import SenderProgress
@@ -63,6 +64,7 @@ class SenderLane:
         slots: asyncio.Semaphore | None = None,
         switches: Switches | None = None,
         kept_max: int = KEPT_MAX,
+        partitions: int = 1,
     ):
         self.stage = stage
         self.log = log
@@ -75,6 +77,7 @@ class SenderLane:
         self._saved = progress
         self._waiting = Waiting(progress, kept_max)
         self._tallies = Tallies(progress)
+        self._brakes = Brakes(progress.paced, progress.sped, progress.passed, partitions)
         self._dropped = dict(progress.dropped)
         self._records_clock = progress.records_clock
         self._open = set(progress.open)
@@ -150,6 +153,7 @@ class SenderLane:
                 self._applied_until = max(self._applied_until or 0, one.record.applied_until)
             case Release() if one.offset >= self._saved.next:
                 self._tallies.release(one.record.scenario)
+                self._brakes.release(one.record.scenario, one.offset)
                 if one.record.cancel:
                     self._dropped[one.record.scenario] = one.offset
         self._waiting.passed(one.offset)
@@ -174,7 +178,7 @@ class SenderLane:
             if len(found.ready) >= ROUND_MAX or len(found.receipts) >= ENDED_MAX:
                 break
             put_off = queued.not_before > now and queued.offset not in self._open
-            why = self._why_held(queued, behind_ms)
+            why = self._why_held(queued, self._now(queued, now), behind_ms)
             if (put_off or (why and queued.held)) and not look:
                 found.held += bool(why)
                 continue
@@ -184,7 +188,7 @@ class SenderLane:
         self.bucket.spend(len(found.ready))
         return found
 
-    def _why_held(self, queued: Queued, behind_ms: int) -> str:
+    def _why_held(self, queued: Queued, now: int, behind_ms: int) -> str:
         scenario = queued.command.scenario
         if self.stage.holds(queued, behind_ms):
             return "the engine is catching up"
@@ -192,7 +196,7 @@ class SenderLane:
             return BRAKED
         if self.switches is not None and self.switches.paused(self.stage.channel, scenario):
             return "paused by an operator"
-        return ""
+        return self._brakes.why(queued, now, self.stage.guard_of(queued.command), leaves=self.stage.leaves)
 
     def _check_one(self, queued: Queued, now: int, why: str, room: int, found: Checked) -> None:
         ended = self.stage.after_crash(queued, now, self.clock.now()) if queued.unsure_since else None
@@ -204,8 +208,15 @@ class SenderLane:
             if not queued.held:
                 queued.held = True
                 found.receipts.append(self.stage.receipt(queued, "held", now, why))
-        elif room > 0:
+        elif room > 0 and self._is_its_turn(queued):
             self._prepare(queued, now, found)
+
+    def _is_its_turn(self, queued: Queued) -> bool:
+        """Say whether the scenario's rate lets a command go: by the wall clock, so not under the records clock."""
+        command = queued.command
+        return bool(self._records_clock) or self._brakes.room(
+            command.scenario, self.stage.guard_of(command), self.clock.ticks()
+        )
 
     def _end_of(self, queued: Queued, now: int) -> Receipt | None:
         if queued.offset < self._dropped.get(queued.command.scenario, -1):
@@ -222,6 +233,8 @@ class SenderLane:
             # What may have gone out is rendered as it was then: a provider takes a key with one content only.
             at = now if self._records_clock else queued.unsure_since or now
             found.ready.append(self.stage.prepare(queued, now, at))
+            if not (queued.attempts or queued.unsure_since):
+                self._brakes.count(queued.command, now, self.stage.guard_of(queued.command))
         except RenderError as error:
             self._tallies.count(queued.command, failed=True)
             found.receipts.append(self.stage.end(queued, "rejected", now, f"template: {error}"))
@@ -261,6 +274,9 @@ class SenderLane:
             tallies=self._tallies.rows(),
             braked=self._tallies.stopped(),
             dropped=self._dropped,
+            paced=self._brakes.rows(),
+            sped=self._brakes.sped(),
+            passed=self._brakes.passed,
             records_clock=self._records_clock,
         )
 

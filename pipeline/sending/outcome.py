@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+# The name of the provider that keeps messages on this machine.
+OUTBOX = "outbox"
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:

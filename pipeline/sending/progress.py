@@ -32,14 +32,23 @@ class Tally(msgspec.Struct, frozen=True, array_like=True):
     failed: int
 
 
+class Paced(msgspec.Struct, frozen=True, array_like=True):
+    """How many commands of one version of a scenario went out, and how many in each part of the last hour."""
+
+    scenario: str
+    version: str
+    seen: int
+    parts: tuple[tuple[int, int], ...] = ()
+
+
 class SenderProgress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The truth of where one (channel, partition of `delivery`) stands.
 
     Every command of the channel below `next` has its final receipt, but those in `waiting`. `open` are offsets whose
     intent is committed (at `opened_at`, UTC ms of the wall clock) and whose outcome is not: after a crash these are
-    unknown. `braked` names scenarios that an
-    operator must release, `dropped` the offset below which an operator dropped a scenario's commands. `records_clock`
-    is None until the first mark has said which clock holds.
+    unknown. `braked` names scenarios that an operator must release since their templates fail, `sped` those that went
+    too fast (`paced` are the counts). `passed` is the offset below which an operator released a scenario's commands,
+    `dropped` that below which he dropped them. `records_clock` is None until the first mark has said which clock holds.
     """
 
     channel: str
@@ -52,6 +61,9 @@ class SenderProgress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     tallies: tuple[Tally, ...] = ()
     braked: tuple[str, ...] = ()
     dropped: dict[str, int] = {}
+    paced: tuple[Paced, ...] = ()
+    sped: tuple[str, ...] = ()
+    passed: dict[str, int] = {}
     records_clock: bool | None = None
 
     @property

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from liquid import Environment
@@ -15,6 +15,7 @@ from pipeline.scenario.compile import read_settings
 from pipeline.scenario.sources import PlanSources
 from pipeline.scenario.templates import find_part
 from pipeline.sending.catalogue import Goods, NoGoods, is_about_goods
+from pipeline.sending.guards import Guard, guard_of
 from pipeline.sending.json_template import Fill, compile_json
 from pipeline.sending.links import Links
 from pipeline.sending.outcome import Message
@@ -29,6 +30,11 @@ class RenderError(Exception):
     """A template is missing or fails for this customer; the text says which and why."""
 
 
+def plain(address: str) -> str:
+    """Return an address as two spellings of one are compared."""
+    return address.strip().casefold()
+
+
 class Renderer:
     """Renders the commands of one plan; with `links`, and a collector in the settings, messages lead back to it.
 
@@ -39,6 +45,7 @@ class Renderer:
         self.sources = sources
         self.links = links
         self.goods = goods or NoGoods()
+        self._guards: dict[str, Guard] = {}
         self.settings: SettingsSpec = read_settings(sources)
         self._heads = {name: split_head(text) for name, text in sources.files.items() if not name.endswith(".yaml")}
         bodies = {name: body for name, (_, body) in self._heads.items()}
@@ -49,6 +56,18 @@ class Renderer:
         self._template = lru_cache(maxsize=512)(self._load)
         self._line_template = lru_cache(maxsize=512)(self._text.from_string)
         self._json_template = lru_cache(maxsize=512)(self._load_json)
+
+    def guard(self, scenario: str) -> Guard:
+        """Return what the plan says of how fast a scenario's messages go out."""
+        if scenario not in self._guards:
+            self._guards[scenario] = guard_of(self.sources, self.settings, scenario)
+        return self._guards[scenario]
+
+    @cached_property
+    def only(self) -> frozenset[str] | None:
+        """The addresses that a test mode can reach, None for no test mode."""
+        mode = self.settings.test_mode
+        return None if mode is None else frozenset(plain(one) for one in mode.only)
 
     def _load(self, name: str, html: bool) -> Any:
         return (self._html if html else self._text).get_template(name)

@@ -14,10 +14,11 @@ from models.receipt import Receipt
 from pipeline.errors import ParcoursError
 from pipeline.sending.addresses import check_address
 from pipeline.sending.catalogue import Goods, NoGoods
+from pipeline.sending.guards import NO_GUARD, Guard
 from pipeline.sending.mime import AddressError, MimeError
-from pipeline.sending.outcome import Message, Outcome, Provider
+from pipeline.sending.outcome import OUTBOX, Message, Outcome, Provider
 from pipeline.sending.protocol import Suppressions
-from pipeline.sending.render import Renderer, RenderError
+from pipeline.sending.render import Renderer, RenderError, plain
 
 # A buyer whose order is 10 s (hold) + 5 s (call) old in Kafka is not reminded, whatever was down in between.
 HOLD_BEHIND_MS = 10_000
@@ -74,6 +75,11 @@ class SenderStage:
         self.suppressions = suppressions
         self.goods = goods or NoGoods()
 
+    @property
+    def leaves(self) -> bool:
+        """Say whether messages leave this machine."""
+        return self.provider.name != OUTBOX
+
     def receipt(
         self, queued: Queued, state: str, at: int, reason: str = "", provider_id: str = "", *, permanent: bool = False
     ) -> Receipt:
@@ -108,6 +114,8 @@ class SenderStage:
             return self.end(queued, "expired", now, "valid_until has passed")
         if cancels.get(command.id, now + 1) <= now:
             return self.end(queued, "cancelled", now, "cancelled by the engine")
+        if self._is_out_of_test(command):
+            return self.end(queued, "rejected", now, "test_mode")
         suppressed = self.suppressions.reason(command) if self.suppressions else None
         if suppressed is not None:
             return self.end(queued, "rejected", now, f"suppressed: {suppressed}")
@@ -116,6 +124,21 @@ class SenderStage:
         except AddressError as error:
             return self.end(queued, "rejected", now, f"address: {error}")
         return None
+
+    def _is_out_of_test(self, command: Command) -> bool:
+        """Say whether the plan of a command is in test mode, and its address is none of those listed."""
+        try:
+            only = self.renderer_of(command.plan).only
+        except RenderError:
+            return False  # its rendering will say so
+        return only is not None and plain(command.address or "") not in only
+
+    def guard_of(self, command: Command) -> Guard:
+        """Return what the plan of a command says of how fast its scenario goes."""
+        try:
+            return self.renderer_of(command.plan).guard(command.scenario)
+        except RenderError:
+            return NO_GUARD
 
     def _check_address(self, command: Command) -> None:
         if command.address is not None:

@@ -4,6 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pipeline.scenario.compile import read_settings
+from pipeline.scenario.sources import read_sources
+from pipeline.sending.guards import guard_of
 from tests.acceptance.running import lines_of, parcours
 
 SCENARIO = """\
@@ -87,3 +90,17 @@ def test_what_recommend_cannot_do_is_said_in_a_sentence(tmp_path: Path) -> None:
         done = parcours("recommend", *words)
         assert done.returncode == 2 and message in done.stderr, (words, done.stderr)
         assert "Traceback" not in done.stderr
+
+
+def test_a_backtest_leaves_its_busiest_hours_for_the_brakes(tmp_path: Path) -> None:
+    shop, folder = tmp_path / "shop.ndjson", plan(tmp_path / "plan")
+    shop.write_text("".join(order(5, number, "cup") for number in range(1, 8)))
+    words = ("--input", shop, "--mapping", "native", "--advance", "2h", "--processes", "1")
+    done = parcours("backtest", "--plan", folder, "--remember", *words)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((folder / "backtest.json").read_text()) == {"busiest_hour": {"thanks": 7}}
+    sources = read_sources(folder)
+    assert guard_of(sources, read_settings(sources), "thanks").brake == 70
+    assert parcours("check", folder).returncode == 0
+    refused = parcours("backtest", "--remember", *words)
+    assert refused.returncode == 2 and "name it with --plan" in refused.stderr
