@@ -56,17 +56,16 @@ def count_of(buckets: Buckets, window_ms: int, now: int) -> int:
     return found
 
 
-def falls_at(buckets: Buckets, window_ms: int, number: int, now: int) -> int:
-    """Return the first time after `now` at which a count's order to a number changes by time alone (NEVER: none)."""
+def falls_below(buckets: Buckets, window_ms: int, number: int, now: int) -> int:
+    """Return the first time after `now` at which a count is below a number (NEVER: it is already, or never will be)."""
     first, width = _first(window_ms, now), width_ms(window_ms)
     live = [(bucket, count) for bucket, count in buckets if bucket >= first]
     total = sum(count for _, count in live)
-    limit = number + 1 if total > number else number
+    if total < number:
+        return NEVER
     for bucket, count in live:
-        if total < limit:
-            break
         total -= count
-        if total < limit:
+        if total < number:
             return (bucket + 1) * width + window_ms
     return NEVER
 

@@ -59,8 +59,8 @@ class Expr:
     to look again and which fields to keep. `source` is the text, for decisions and errors. `changes(env)` says when
     (UTC ms, NEVER for none) time alone may next change the value; None where it cannot. `untimed` says why that is not
     known of a part of it. `counters` are the counts in a window that it reads. `limits` names the reads that it only
-    compares with constants, as scores ("score.lead": points), counts ("count.KEY") or ages ("profile.last_seen": ms):
-    as long as a value stays between two of them, nothing of the expression turns.
+    compares with constants, as scores ("score.lead": points), counts ("count.KEY") or ages ("profile.last_seen": ms),
+    and the values at which it turns: as long as one stays between two of them, nothing of the expression does.
     `terms()` gives the parts that have a value of their own, for whoever explains a decision; nothing else calls it.
     """
 

@@ -11,37 +11,55 @@ from bisect import bisect_right
 
 from models.customer import Tracked
 from pipeline.engine import counts, scores
-from pipeline.engine.rules import Moved
+from pipeline.engine.rules import Moved, Rule
 from pipeline.engine.work import Work
 
 # Decay rounds down to 1/1000 of a point: less than this may be lost again by it.
 SURE = 2
 
 
-def turned(work: Work, was: Tracked, moved: Moved) -> bool:
-    """Say whether an event may have turned a condition, or hastened when time does; `was` is as before the event."""
+def to_look_at(work: Work, was: Tracked, moved: Moved) -> tuple[Rule, ...]:
+    """Return the rules that an event may have turned, or hastened when time does; `was` is as before the event."""
+    if not moved.rules:
+        return ()
     now, due = work.now, work.tracked.due
     if due is None or now >= due:
-        return True
-    before = work.before.profile
-    for name, least in moved.ages:
+        return moved.rules
+    turned = moved.always | _aged(work, moved)
+    if work.tracked is not was:
+        turned |= _scored(work, was, moved) | _counted(work, was, moved)
+    if not turned:
+        return ()
+    return tuple(rule for index, rule in enumerate(moved.rules) if turned >> index & 1)
+
+
+def _aged(work: Work, moved: Moved) -> int:
+    before, now, turned = work.before.profile, work.now, 0
+    for name, least, rules in moved.ages:
         at = getattr(before, name)
         if at is None or now - at >= least:
-            return True
-    if work.tracked is was:
-        return False
-    for rule, limits in moved.scores:
-        if work.tracked.scores.get(rule.name) is was.scores.get(rule.name):
+            turned |= rules
+    return turned
+
+
+def _scored(work: Work, was: Tracked, moved: Moved) -> int:
+    turned, mine, theirs = 0, work.tracked.scores, was.scores
+    for rule, bounds, rules in moved.scores:
+        if mine.get(rule.name) is theirs.get(rule.name):
             continue
-        old, new = scores.value_at(was, rule, now), scores.value_at(work.tracked, rule, now)
-        if new - old < SURE or bisect_right(limits, old) != bisect_right(limits, new):
-            return True
-    for counter, limits in moved.counts:
-        buckets = work.tracked.counts.get(counter.key, ())
-        held = was.counts.get(counter.key, ())
+        old, new = scores.value_at(was, rule, work.now), scores.value_at(work.tracked, rule, work.now)
+        if new - old < SURE or bisect_right(bounds, old) != bisect_right(bounds, new):
+            turned |= rules
+    return turned
+
+
+def _counted(work: Work, was: Tracked, moved: Moved) -> int:
+    turned = 0
+    for counter, bounds, rules in moved.counts:
+        buckets, held = work.tracked.counts.get(counter.key, ()), was.counts.get(counter.key, ())
         if buckets is held:
             continue
-        old, new = (counts.count_of(one, counter.window_ms, now) for one in (held, buckets))
-        if bisect_right(limits, old) != bisect_right(limits, new):
-            return True
-    return False
+        old, new = (counts.count_of(one, counter.window_ms, work.now) for one in (held, buckets))
+        if bisect_right(bounds, old) != bisect_right(bounds, new):
+            turned |= rules
+    return turned

@@ -90,12 +90,22 @@ class Moving:
                     limits.setdefault(read, []).extend(found)
             if any(read in always for read in self.deep[key]):
                 always.append(key)
+        order = list(rules)
+
+        def turned_by(read: str) -> int:
+            return sum(1 << index for index, key in enumerate(order) if read in self.deep[key])
+
         return Moved(
             rules=tuple(rules.values()),
-            always=tuple(rule for key, rule in rules.items() if key in always),
-            scores=tuple((self.scores[name], _bounds(found, POINT)) for name, found in _of("score", limits)),
-            counts=tuple((self.counters[name], _bounds(found)) for name, found in _of("count", limits)),
-            ages=tuple((name, found[0]) for name, found in _of("profile", limits)),
+            always=sum(1 << index for index, key in enumerate(order) if key in always),
+            scores=tuple(
+                (self.scores[name], tuple(bound * POINT for bound in found), turned_by(f"score.{name}"))
+                for name, found in _of("score", limits)
+            ),
+            counts=tuple(
+                (self.counters[name], tuple(found), turned_by(f"count.{name}")) for name, found in _of("count", limits)
+            ),
+            ages=tuple((name, found[0], turned_by(f"profile.{name}")) for name, found in _of("profile", limits)),
         )
 
     def _has_margin(self, read: str) -> bool:
@@ -123,11 +133,6 @@ class Moving:
         if root == "count":
             return (self.counters[name].on,) if name in self.counters else ()
         return MOVED_BY.get(root, (ANY,))
-
-
-def _bounds(limits: list[int], unit: int = 1) -> tuple[int, ...]:
-    """Return what lies below, on and above each limit apart: the first values on it and above it."""
-    return tuple(sorted(dict.fromkeys(bound * unit for limit in limits for bound in (limit, limit + 1))))
 
 
 def _of(root: str, limits: dict[str, list[int]]) -> Iterable[tuple[str, list[int]]]:

@@ -68,14 +68,15 @@ class Moved:
     """What an event may change: `rules`, in their order.
 
     Scores (bounds in 1/1000 points), counts and ages (a field of the profile, the least duration in ms) that stay
-    between the same bounds turn nothing: then only `always` is looked at. See `engine.margins`.
+    between the same bounds turn nothing; each stands with the rules that it may turn, as bits in the order of `rules`,
+    and so do the rules that are to be looked at `always`. See `engine.margins`.
     """
 
     rules: tuple[Rule, ...] = ()
-    always: tuple[Rule, ...] = ()
-    scores: tuple[tuple[ScoreRule, tuple[int, ...]], ...] = ()
-    counts: tuple[tuple[Counter, tuple[int, ...]], ...] = ()
-    ages: tuple[tuple[str, int], ...] = ()
+    always: int = 0
+    scores: tuple[tuple[ScoreRule, tuple[int, ...], int], ...] = ()
+    counts: tuple[tuple[Counter, tuple[int, ...], int], ...] = ()
+    ages: tuple[tuple[str, int, int], ...] = ()
 
 
 NOTHING = Moved()

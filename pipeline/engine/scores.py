@@ -99,12 +99,10 @@ def together(mine: Tracked, theirs: Tracked, rules: tuple[ScoreRule, ...], now: 
     return found
 
 
-def falls_at(tracked: Tracked, rule: ScoreRule, points: int, now: int) -> int:
-    """Return the first time after `now` at which a score's order to a whole number of points changes (NEVER: none)."""
-    value = value_at(tracked, rule, now)
-    # Above: it comes to be no more than `points`; there: it comes to be less.
-    limit = (points + 1) * POINT if value // POINT > points else points * POINT
-    if rule.half_life_ms is None or value < limit or limit <= 0:
+def falls_below(tracked: Tracked, rule: ScoreRule, points: int, now: int) -> int:
+    """Return the first time after `now` at which a score is below a whole number of points (NEVER: it is already)."""
+    limit = points * POINT
+    if rule.half_life_ms is None or limit <= 0 or value_at(tracked, rule, now) < limit:
         return NEVER
     kept, since = tracked.scores[rule.name]
     return (since // rule.step_ms + steps_below(kept, limit)) * rule.step_ms

@@ -52,7 +52,7 @@ def _to_look_at(work: Work, event: Event, happened: list[Happening], was: Tracke
         return rules.rules
     changed = len(happened) > 1
     moved = rules.with_cart[event.type] if changed else rules.moved.get(event.type, rules.by_any)
-    return moved.rules if moved.rules and margins.turned(work, was, moved) else moved.always
+    return margins.to_look_at(work, was, moved)
 
 
 def after_merge(work: Work, event: Event, theirs: Tracked) -> list[Happening]:
@@ -229,7 +229,7 @@ def _changes(work: Work, rule: Rule, env: Env) -> int:
             return NEVER if rule.when.changes is None else rule.when.changes(env)
         case Threshold():
             score = work.plan.settings.definitions.scores[rule.score]
-            return scores.falls_at(work.tracked, score, rule.at_least - 1, work.now)
+            return scores.falls_below(work.tracked, score, rule.at_least, work.now)
         case Level():
             return _place_on(rule, env)[1]
 

@@ -14,7 +14,7 @@ from pipeline.engine.env import Counter, Env, Expr, Missing
 from pipeline.scenario.expressions import values
 from pipeline.scenario.expressions.arithmetic import arithmetic
 from pipeline.scenario.expressions.parse import ExpressionError, Node, parse, results_of
-from pipeline.scenario.expressions.timing import Motion, Timing
+from pipeline.scenario.expressions.timing import FLIPPED, Motion, Timing, bounds
 from pipeline.scenario.expressions.typed import Call, Typed
 from pipeline.scenario.expressions.types import (
     BOOL,
@@ -78,7 +78,7 @@ class Compiler:
     counters: dict[str, Counter] = field(default_factory=dict)
     goods: frozenset[int] = frozenset()  # where a call may stand that the sender's catalogue answers
     uses: dict[str, int] = field(default_factory=dict)
-    limits: dict[str, list[int]] = field(default_factory=dict)
+    limits: dict[str, list[tuple[int, ...]]] = field(default_factory=dict)
 
     def read(self, name: str) -> str:
         """Note a read, and return it."""
@@ -245,9 +245,10 @@ class Compiler:
         compare, one, other = COMPARE[node.value], left.call, right.call
         if not kinds <= ORDERED and node.value in {"==", "!="}:
             compare = values.equal if node.value == "==" else values.differ
-        self.timing.compared(left.motion, right.motion, one, other)
-        self._limit(left, right)
-        self._limit(right, left)
+        sign = str(node.value)
+        self.timing.compared(sign, left.motion, right.motion, one, other)
+        self._limit(sign, left, right)
+        self._limit(FLIPPED[sign], right, left)
         fixed = right.fixed
 
         def call(env: Env) -> bool:
@@ -264,15 +265,17 @@ class Compiler:
 
         return Typed(call if fixed is None else with_fixed, BOOL)
 
-    def _limit(self, typed: Typed, other: Typed) -> None:
-        """Note what a score, count or age is compared with, where that stands in the text."""
+    def _limit(self, sign: str, typed: Typed, other: Typed) -> None:
+        """Note where a comparison of a score, count or age turns, where that stands in the text."""
         if typed.probe and type(other.fixed) is int:
-            self.limits.setdefault(typed.probe, []).append(other.fixed)
+            is_age = typed.probe.startswith("profile.")
+            found = (other.fixed,) if is_age else bounds(sign, other.fixed)
+            self.limits.setdefault(typed.probe, []).append(found)
 
     def limited(self) -> dict[str, tuple[int, ...]]:
-        """Return the reads of which nothing is used but such comparisons, with what they are compared with."""
+        """Return the reads of which nothing is used but such comparisons, with the values at which these turn."""
         return {
-            read: tuple(sorted(dict.fromkeys(found)))
+            read: tuple(sorted(dict.fromkeys(limit for one in found for limit in one)))
             for read, found in sorted(self.limits.items())
             if len(found) == self.uses.get(read)
         }

@@ -55,7 +55,7 @@ def _score(compiler: Compiler, node: Node) -> Typed:
         return scores.value_at(env.customer.tracked, _rule(env, name), env.now) // scores.POINT
 
     def crossing(env: Env, number: int) -> int:
-        return scores.falls_at(env.customer.tracked, _rule(env, name), number, env.now)
+        return scores.falls_below(env.customer.tracked, _rule(env, name), number, env.now)
 
     if not known[name]:
         return Typed(call, INT, probe=read)
@@ -73,7 +73,7 @@ def _window(compiler: Compiler, counter: Counter, buckets: Callable[[Env], count
         return counts.count_of(buckets(env), window_ms, env.now)
 
     def crossing(env: Env, number: int) -> int:
-        return counts.falls_at(buckets(env), window_ms, number, env.now)
+        return counts.falls_below(buckets(env), window_ms, number, env.now)
 
     owed = compiler.timing.owe("a count", lambda env: crossing(env, call(env)))
     return Typed(call, INT, motion=Motion(None, owed, crossing), probe=read)
@@ -204,15 +204,12 @@ def _years(compiler: Compiler, node: Node) -> Typed:
 
     def crossing(env: Env, number: int) -> int:
         day: Any = inner.call(env)
-        zone = zone_of(env.customer.cold, env.settings)
-        for years in (number, number + 1):
-            if 1 <= day.year + years <= 9_999:
-                found = moment_of(anniversary(day, years), 0, zone)
-                if found > env.now:
-                    return found
-        return NEVER
+        if not 1 <= day.year + number <= 9_999:
+            return NEVER
+        found = moment_of(anniversary(day, number), 0, zone_of(env.customer.cold, env.settings))
+        return found if found > env.now else NEVER
 
-    owed = compiler.timing.owe("years()", lambda env: crossing(env, call(env)))
+    owed = compiler.timing.owe("years()", lambda env: crossing(env, call(env) + 1))
     return Typed(call, INT, motion=Motion(None, owed + inner.motion.owed, crossing))
 
 

@@ -20,8 +20,8 @@ Crossing = Callable[[Env, int], int]
 class Motion:
     """How a part moves with time: as fast as time (`slope` 1, -1), not (0), or in a way that is not known (None).
 
-    `owed` names the moving parts that it holds. `crossing(env, number)` says when a part that goes in steps next
-    changes its order to a number.
+    `owed` names the moving parts that it holds. `crossing(env, number)` says when a part that goes in
+    steps next comes from below a whole number to it or above, or from there to below it.
     """
 
     slope: int | None = 0
@@ -66,15 +66,17 @@ class Timing:
         if when is not None:
             self.whens.append(guarded(when))
 
-    def compared(self, left: Motion, right: Motion, one: Callable[[Env], Any], other: Callable[[Env], Any]) -> None:
+    def compared(
+        self, sign: str, left: Motion, right: Motion, one: Callable[[Env], Any], other: Callable[[Env], Any]
+    ) -> None:
         """Pay for the moving parts of a comparison, where it is known when it turns."""
         owed = left.owed + right.owed
         if not owed:
             return
         if left.crossing is not None and not right.owed:
-            self.pay(owed, _crossed(left.crossing, other))
+            self.pay(owed, _crossed(left.crossing, sign, other))
         elif right.crossing is not None and not left.owed:
-            self.pay(owed, _crossed(right.crossing, one))
+            self.pay(owed, _crossed(right.crossing, FLIPPED[sign], one))
         elif left.slope is not None and right.slope is not None:
             slope = left.slope - right.slope
             if slope == 0:
@@ -105,8 +107,25 @@ class Timing:
         return lambda env: min(when(env) for when in whens)
 
 
-def _crossed(crossing: Crossing, number: Callable[[Env], Any]) -> When:
-    return lambda env: crossing(env, int(number(env) // 1))
+# What a comparison says from its other side.
+FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
+
+
+def bounds(sign: str, number: Any) -> tuple[int, ...]:
+    """Return the whole numbers such that a comparison with a number turns where a value comes to one from below."""
+    above = int(number // 1) + 1
+    at = above - 1 if number == above - 1 else above
+    match sign:
+        case ">=" | "<":
+            return (at,)
+        case ">" | "<=":
+            return (above,)
+        case _:
+            return tuple(dict.fromkeys((at, above)))
+
+
+def _crossed(crossing: Crossing, sign: str, number: Callable[[Env], Any]) -> When:
+    return lambda env: min(crossing(env, bound) for bound in bounds(sign, number(env)))
 
 
 def _met(one: Callable[[Env], Any], other: Callable[[Env], Any], slope: int) -> When:
