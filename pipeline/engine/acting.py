@@ -30,17 +30,16 @@ def run_ready(work: Work) -> None:
     What steps wrote to the customer moves segments, levels and scores, which are looked at before anybody goes on.
     After the last step come the conditions that read what scenarios did.
     """
-    done = not work.plan.steered or not work.enrolments
-    while work.ready or work.upcoming or work.touched or not done:
+    while work.ready or work.upcoming or work.touched or work.stirred:
         if work.touched:
             for happening in tracking.after_steps(work):
                 look(work, happening)
             continue
         if not work.ready and not work.upcoming:
-            looks.look_around(work)
-            done = True
+            work.stirred = False
+            if work.plan.steered:
+                looks.look_around(work)
             continue
-        done = not work.plan.steered
         entering.admit(work)
         waiting = [enrolment for enrolment in work.enrolments if enrolment.id in work.ready]
         work.ready = []

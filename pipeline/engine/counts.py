@@ -5,9 +5,9 @@ the end of its bucket after that: a count is never too low, and holds an event f
 (7 days: 2 hours 48 minutes). Buckets do not depend on the order of reading.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
-from models.customer import NEVER, Cold, Tracked
+from models.customer import NEVER
 from pipeline.engine.env import Counter
 
 BUCKETS = 60
@@ -31,7 +31,8 @@ def _first(window_ms: int, now: int) -> int:
 
 def counted(buckets: Buckets, window_ms: int, at: int, now: int) -> Buckets:
     """Return the buckets with one event of a time `at` counted, without those that are over."""
-    first, mine = _first(window_ms, now), at // width_ms(window_ms)
+    width = -(-window_ms // BUCKETS) or 1
+    first, mine = (now - window_ms) // width, at // width
     if buckets and buckets[0][0] < first:
         buckets = tuple(one for one in buckets if one[0] >= first)
     if mine < first:
@@ -71,18 +72,28 @@ def falls_below(buckets: Buckets, window_ms: int, number: int, now: int) -> int:
 
 
 def add(
-    tracked: Tracked, cold: Cold, counter: Counter, view: Mapping[str, object], now: int
+    flat: dict[str, Buckets],
+    by_value: dict[str, dict[str, Buckets]],
+    counters: Iterable[Counter],
+    view: Mapping[str, object],
+    now: int,
 ) -> tuple[dict[str, Buckets] | None, dict[str, dict[str, Buckets]] | None]:
-    """Return the counts, or the counts by value, with an event counted: the table that changed, else None."""
+    """Return the counts and the counts by value with an event counted by some counters; None for what stays."""
     at = view["at"]
     assert isinstance(at, int)
-    if counter.by is None:
-        buckets = tracked.counts.get(counter.key, ())
-        return {**tracked.counts, counter.key: counted(buckets, counter.window_ms, at, now)}, None
-    value = view.get(counter.by)
-    if value is None:
-        return None, None
-    return None, {**cold.same, counter.key: _with_value(cold.same.get(counter.key, {}), counter, str(value), at, now)}
+    counts: dict[str, Buckets] | None = None
+    same: dict[str, dict[str, Buckets]] | None = None
+    for counter in counters:
+        key = counter.key
+        if counter.by is None:
+            counts = flat.copy() if counts is None else counts
+            counts[key] = counted(flat.get(key, ()), counter.window_ms, at, now)
+            continue
+        value = view.get(counter.by)
+        if value is not None:
+            same = by_value.copy() if same is None else same
+            same[key] = _with_value(by_value.get(key, {}), counter, str(value), at, now)
+    return counts, same
 
 
 def _with_value(table: dict[str, Buckets], counter: Counter, value: str, at: int, now: int) -> dict[str, Buckets]:

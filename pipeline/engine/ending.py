@@ -89,6 +89,7 @@ def end(work: Work, enrolment: Enrolment, at: int, outcome: str, reason: str, ev
     An entry event that came while inside, and is later than the end, is put down to enter next, under the live plan.
     """
     work.decide(outcome, reason, enrolment, event=event)
+    work.stirred = True
     upcoming = enrolment.next_entry
     enrolment = replace(enrolment, ended_at=at, waiting=None, next_entry=None)
     if cancel:

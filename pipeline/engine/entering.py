@@ -20,13 +20,16 @@ DEPTH_MAX = 8
 
 def consider(work: Work, happening: Happening) -> None:
     """Let an event begin the scenarios that it enters, highest priority first."""
-    for scenario, enter in work.plan.entries_by_event.get(happening.type, ()):
-        consider_one(work, scenario, enter, happening)
+    entries = work.plan.entries_by_event.get(happening.type)
+    if entries is not None:
+        env = work.env(event=happening.view)
+        for scenario, enter in entries:
+            consider_one(work, scenario, enter, happening, env)
 
 
-def consider_one(work: Work, scenario: Scenario, enter: Enter, happening: Happening) -> None:
+def consider_one(work: Work, scenario: Scenario, enter: Enter, happening: Happening, env: Env | None = None) -> None:
     """Let an event begin one scenario by one way in."""
-    env = work.env(event=happening.view)
+    env = env or work.env(event=happening.view)
     if not holds(enter.when, env) or (enter.unless is not None and not _fails(enter, env)):
         return
     if work.silent:
@@ -138,6 +141,7 @@ def _enter(work: Work, scenario: Scenario, enter: Enter, entry: Entry, key: str,
         work.decide("not_entered", refused, enrolment, event=entry.event)
         return
     make_room(work, scenario)
+    work.stirred = True
     work.enrolments = (*work.enrolments, enrolment)
     work.decide("entered", "held_out" if enrolment.held_out else entry.type, enrolment, event=entry.event)
     if scenario.goal is not None:

@@ -18,7 +18,9 @@ BOUGHT_MAX = 50
 def counted(counts: dict[str, int], key: str) -> dict[str, int]:
     """Count a key; when the table is full the least counted (first by name) makes room and hands on its count."""
     if key in counts or len(counts) < COUNTED_MAX:
-        return {**counts, key: counts.get(key, 0) + 1}
+        found = counts.copy()
+        found[key] = found.get(key, 0) + 1
+        return found
     least = min(counts, key=lambda name: (counts[name], name))
     kept = {name: count for name, count in counts.items() if name != least}
     kept[key] = counts[least] + 1

@@ -22,35 +22,27 @@ def to_look_at(work: Work, was: Tracked, moved: Moved) -> tuple[Rule, ...]:
     """Return the rules that an event may have turned, or hastened when time does; `was` is as before the event."""
     if not moved.rules:
         return ()
-    now, due = work.now, work.tracked.due
+    now, due, turned = work.now, work.tracked.due, moved.always
     if due is None or now >= due:
         return moved.rules
-    turned = moved.always | _aged(work, moved)
-    if work.tracked is not was:
-        turned |= _scored(work, was, moved) | _counted(work, was, moved)
-    if not turned:
-        return ()
-    return tuple(rule for index, rule in enumerate(moved.rules) if turned >> index & 1)
-
-
-def _aged(work: Work, moved: Moved) -> int:
-    before, now, turned = work.before.profile, work.now, 0
+    before, tracked = work.before.profile, work.tracked
     for name, least, rules in moved.ages:
         at = getattr(before, name)
         if at is None or now - at >= least:
             turned |= rules
-    return turned
-
-
-def _scored(work: Work, was: Tracked, moved: Moved) -> int:
-    turned, mine, theirs = 0, work.tracked.scores, was.scores
-    for rule, bounds, rules in moved.scores:
-        if mine.get(rule.name) is theirs.get(rule.name):
-            continue
-        old, new = scores.value_at(was, rule, work.now), scores.value_at(work.tracked, rule, work.now)
-        if new - old < SURE or bisect_right(bounds, old) != bisect_right(bounds, new):
-            turned |= rules
-    return turned
+    if tracked.scores is not was.scores:
+        for rule, bounds, rules in moved.scores:
+            kept = tracked.scores.get(rule.name)
+            if kept is not None and kept is not was.scores.get(rule.name):
+                # An event has just left it as of now.
+                old, new = scores.value_at(was, rule, now), kept[0]
+                if new - old < SURE or bisect_right(bounds, old) != bisect_right(bounds, new):
+                    turned |= rules
+    if tracked.counts is not was.counts:
+        turned |= _counted(work, was, moved)
+    if not turned:
+        return ()
+    return tuple(rule for index, rule in enumerate(moved.rules) if turned >> index & 1)
 
 
 def _counted(work: Work, was: Tracked, moved: Moved) -> int:

@@ -25,7 +25,15 @@ def remember(work: Work, happening: Happening) -> None:
     """Keep an event if the plan looks back at its type: the last 8 by `at`."""
     if happening.type not in work.plan.remembered:
         return
-    new = as_remembered(work, happening)
+    new, kept = as_remembered(work, happening), work.remembered
+    if kept and kept[-1].type == new.type and by_time(kept[-1]) <= by_time(new):
+        # The latest of the type that stands last, as most are: those of a type stand together.
+        first = len(kept) - 1
+        while first and kept[first - 1].type == new.type:
+            first -= 1
+        full = len(kept) - first >= KEPT_OF_A_TYPE
+        work.remembered = (*kept[:first], *kept[first + 1 :], new) if full else (*kept, new)
+        return
     same: list[Remembered] = []
     others: list[Remembered] = []
     for old in work.remembered:

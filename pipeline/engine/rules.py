@@ -100,6 +100,7 @@ class Rules:
     scores_by_event: Mapping[str, tuple[ScoreRule, ...]] = field(default_factory=dict)
     counters: tuple[Counter, ...] = ()
     counters_by_event: Mapping[str, tuple[Counter, ...]] = field(default_factory=dict)
+    counts_some: frozenset[str] = frozenset()  # types of which a counter with a condition does not count each event
     pages: bool = False
     used: bool = False
 

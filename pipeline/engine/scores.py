@@ -79,7 +79,11 @@ def counted(tracked: Tracked, rules: tuple[ScoreRule, ...], kind: str, at: int, 
     """Return the state with the points that each rule gives for an event of a type and a time `at`."""
     found = tracked.scores.copy()
     for rule in rules:
-        found[rule.name] = _with(tracked, rule, rule.points[kind], at, now)
+        points = rule.points[kind]
+        if at != now and rule.half_life_ms is not None:
+            points = _decayed_to(rule, points, at, now)
+        value = value_at(tracked, rule, now) + points
+        found[rule.name] = (value if 0 <= value <= VALUE_MAX else min(max(value, 0), VALUE_MAX), now)
     return replace(tracked, scores=found)
 
 

@@ -164,6 +164,7 @@ def _emit(work: Work, scenario: Scenario, enrolment: Enrolment, op: Send, channe
     work.vouchers += vouchers
     detail = {"missing": missing} if missing else {}
     work.decide("sent", "due", enrolment, step=op.name, command=command.id, detail=detail)
+    work.stirred = True
     hold_place(work, scenario, command)
     count_sent(work, scenario.name, op.name)
     sent = Sent(step=op.name, command=command.id, at=work.now, channel=channel, valid_until=command.valid_until)

@@ -78,12 +78,12 @@ def _count(work: Work, one: Happening) -> None:
     scored = rules.scores_by_event.get(one.type)
     if scored is not None:
         work.tracked = scores.counted(work.tracked, scored, one.type, one.at, work.now)
-    for counter in rules.counters_by_event.get(one.type, ()):
-        if counter.where is not None and not counter.where.holds(
-            Env(work.before, work.now, work.plan.settings, one.view)
-        ):
-            continue
-        flat, by_value = counts.add(work.tracked, work.cold, counter, one.view, work.now)
+    counters = rules.counters_by_event.get(one.type)
+    if counters is not None:
+        if one.type in rules.counts_some:
+            env = Env(work.before, work.now, work.plan.settings, one.view)
+            counters = tuple(one for one in counters if one.where is None or one.where.holds(env))
+        flat, by_value = counts.add(work.tracked.counts, work.cold.same, counters, one.view, work.now)
         if flat is not None:
             work.tracked = replace(work.tracked, counts=flat)
         if by_value is not None:

@@ -56,6 +56,7 @@ def make_rules(definitions: Definitions, users: Sequence[Used]) -> Rules:
         scores_by_event=_by((kind, score) for score in scores for kind in score.points),
         counters=counters,
         counters_by_event=_by((counter.on, counter) for counter in counters),
+        counts_some=frozenset(one.on for one in counters if one.where is not None),
         pages=pages,
         used=bool(rules or scores or counters or pages),
     )

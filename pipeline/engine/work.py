@@ -45,7 +45,7 @@ class Work:
     __slots__ = (
         "activated", "before", "cancels", "cold", "commands", "decisions", "ended", "enrolments", "forwards", "gone",
         "id", "identity", "now", "places", "plan", "profile", "ready", "recent", "remembered", "seen", "silent",
-        "touched", "tracked", "upcoming", "vouchers", "watermark",
+        "stirred", "touched", "tracked", "upcoming", "vouchers", "watermark",
     )  # fmt: skip
 
     def __init__(self, customer: Customer, plan: Plan, watermark: int):
@@ -74,6 +74,7 @@ class Work:
         self.decisions: list[Decision] = []
         self.forwards: list[Event] = []
         self.vouchers: list[Voucher] = []
+        self.stirred = False  # somebody entered or left, or a step wrote: what conditions read of scenarios moved
         self.silent = False
         self.gone = False
 

@@ -32,6 +32,7 @@ def set_attributes(work: Work, enrolment: Enrolment, op: SetAttributes) -> None:
         attributes[name] = Attribute(value, *mine)
         work.touched.append((f"customer.{name}", enrolment.id, enrolment.entry.depth))
     work.cold = replace(work.cold, attributes=attributes)
+    work.stirred = True
     if missing:
         work.decide("failed", "set has no value", enrolment, detail={"missing": missing})
     work.put(replace(enrolment, at_step=op.next, trail=with_wait(enrolment, WROTE)))
@@ -40,6 +41,7 @@ def set_attributes(work: Work, enrolment: Enrolment, op: SetAttributes) -> None:
 def add_score(work: Work, enrolment: Enrolment, op: AddScore) -> None:
     """Add points as of the enrolment's clock; a score that nothing uses is not kept."""
     used = {score.name: score for score in work.plan.rules.scores}
+    work.stirred = True
     for name, points in op.points:
         if name in used:
             rule = used[name]

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.customer import NEVER, Cold, Tracked
+from models.customer import NEVER, Cold
 from pipeline.engine import counts
 from pipeline.engine.env import Counter
 from tests.engine.build import DAY, HOUR, T0
@@ -59,7 +59,7 @@ def test_of_more_than_fifty_values_the_latest_are_counted() -> None:
     cold = Cold()
     for number in range(60):
         at = T0 + number * 3 * HOUR
-        _, same = counts.add(Tracked(), cold, counter, {"at": at, "product_id": f"p{number:02}"}, at)
+        _, same = counts.add({}, cold.same, [counter], {"at": at, "product_id": f"p{number:02}"}, at)
         assert same is not None
         cold = Cold(same=same)
     assert list(cold.same["k"]) == [f"p{number:02}" for number in range(10, 60)]
@@ -70,7 +70,7 @@ def test_values_that_left_the_window_are_forgotten_in_time() -> None:
     cold = Cold()
     for number in range(100):
         at = T0 + number * DAY
-        _, same = counts.add(Tracked(), cold, counter, {"at": at, "product_id": f"p{number}"}, at)
+        _, same = counts.add({}, cold.same, [counter], {"at": at, "product_id": f"p{number}"}, at)
         assert same is not None
         cold = Cold(same=same)
     assert len(cold.same["k"]) <= 4
