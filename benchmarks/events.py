@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.load import records
+from benchmarks.stages import MAIN_JOB, PLAN, START_MS, sources_of
 from models.customer import Customer
 from models.event import Event
 from models.journal import Entry
@@ -20,25 +21,15 @@ from pipeline.intake.mapper import Mapper, validator_for
 from pipeline.intake.mapping import load_mapping
 from pipeline.intake.record import SourceRecord
 from pipeline.scenario.compile import compile_plan
-from pipeline.scenario.sources import PlanSources, read_sources
 
-START_MS = 1_767_600_000_000
 HISTORY_MS = 2 * 3_600_000
 # A timer is looked for as often as the runtime commits, not with every event.
 TICK = 1_000
-SCENARIOS = Path(__file__).parents[1] / "scenarios"
-MAIN_JOB = ("abandoned-cart", "purchase", "welcome")
-OPEN = {"consent_default": "granted", "require_address": "false"}
 
 
 def plan_of(folder: Path, names: tuple[str, ...] = ()) -> Plan:
     """Return the plan of a folder; with names, of these scenarios alone."""
-    files = read_sources(folder, OPEN).files
-    left_out = {
-        path.split("/")[0] for path in files if path.endswith("/scenario.yaml") and path.split("/")[0] not in names
-    }
-    kept = {path: text for path, text in files.items() if not names or path.split("/")[0] not in left_out}
-    plan = compile_plan(PlanSources(kept))
+    plan = compile_plan(sources_of(folder, names))
     return replace(plan, activated=dict.fromkeys(plan.live, 0))
 
 
@@ -107,7 +98,7 @@ def cost(plan: Plan, events: list[Event]) -> dict[str, float]:
     return found
 
 
-def by_type(count: int = 60_000, customers: int = 5_000, folder: Path = SCENARIOS) -> dict[str, float]:
+def by_type(count: int = 60_000, customers: int = 5_000, folder: Path = PLAN) -> dict[str, float]:
     """Return the rows of the report: microseconds an event by type, with three scenarios and with all.
 
     The best of three runs, in turn: whatever else the machine does makes one slower, never faster.

@@ -12,7 +12,7 @@ from benchmarks.events import by_type
 from benchmarks.machine import describe
 from benchmarks.pipeline import backlog, open_loop
 from benchmarks.restart import fill, restarts
-from benchmarks.stages import ingest_us, journeys_us
+from benchmarks.stages import PLAN, ingest_us, journeys_us, sources_of
 from tests.acceptance.running import RETAIL
 
 PARTS = ("stages", "engine", "backlog", "latency", "sustained", "restart", "backtest")
@@ -32,10 +32,15 @@ def deployment() -> Iterator[Deployment]:
 def stages(events: int, customers: int) -> dict[str, float]:
     """Measure the stages alone, without a broker."""
     used, size = journeys_us(events, customers)
+    everything = sources_of(PLAN)
+    number = sum(1 for path in everything.files if path.endswith("/scenario.yaml"))
+    more, larger = journeys_us(events, customers, everything)
     return {
         "ingest stage, CPU us/event": ingest_us(events, customers),
-        "journeys stage, CPU us/event": used,
-        "store, bytes a customer": size,
+        "journeys stage, 3 scenarios, CPU us/event": used,
+        f"journeys stage, {number} scenarios, CPU us/event": more,
+        "store, 3 scenarios, bytes a customer": size,
+        f"store, {number} scenarios, bytes a customer": larger,
     }
 
 

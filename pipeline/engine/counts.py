@@ -59,6 +59,8 @@ def count_of(buckets: Buckets, window_ms: int, now: int) -> int:
 
 def falls_below(buckets: Buckets, window_ms: int, number: int, now: int) -> int:
     """Return the first time after `now` at which a count is below a number (NEVER: it is already, or never will be)."""
+    if len(buckets) == 0 and number > 0:
+        return NEVER
     first, width = _first(window_ms, now), width_ms(window_ms)
     live = [(bucket, count) for bucket, count in buckets if bucket >= first]
     total = sum(count for _, count in live)

@@ -14,7 +14,7 @@ from pipeline.engine.env import Counter, Env, Expr, Missing
 from pipeline.scenario.expressions import values
 from pipeline.scenario.expressions.arithmetic import arithmetic
 from pipeline.scenario.expressions.parse import ExpressionError, Node, parse, results_of
-from pipeline.scenario.expressions.timing import FLIPPED, Motion, Timing, bounds
+from pipeline.scenario.expressions.timing import FLIPPED, Motion, Side, Timing, bounds
 from pipeline.scenario.expressions.typed import Call, Typed
 from pipeline.scenario.expressions.types import (
     BOOL,
@@ -246,7 +246,7 @@ class Compiler:
         if not kinds <= ORDERED and node.value in {"==", "!="}:
             compare = values.equal if node.value == "==" else values.differ
         sign = str(node.value)
-        self.timing.compared(sign, left.motion, right.motion, one, other)
+        self.timing.compared(sign, left.motion, right.motion, Side(one, left.fixed), Side(other, right.fixed))
         self._limit(sign, left, right)
         self._limit(FLIPPED[sign], right, left)
         fixed = right.fixed

@@ -32,6 +32,14 @@ class Motion:
 STILL = Motion()
 
 
+@dataclass(frozen=True)
+class Side:
+    """A side of a comparison: how it is evaluated, and its value where that stands in the text."""
+
+    call: Callable[[Env], Any]
+    fixed: Any = None
+
+
 def guarded(when: When) -> When:
     """A part without a value does not change with time: only an event gives it one."""
 
@@ -66,9 +74,7 @@ class Timing:
         if when is not None:
             self.whens.append(guarded(when))
 
-    def compared(
-        self, sign: str, left: Motion, right: Motion, one: Callable[[Env], Any], other: Callable[[Env], Any]
-    ) -> None:
+    def compared(self, sign: str, left: Motion, right: Motion, one: Side, other: Side) -> None:
         """Pay for the moving parts of a comparison, where it is known when it turns."""
         owed = left.owed + right.owed
         if not owed:
@@ -124,15 +130,22 @@ def bounds(sign: str, number: Any) -> tuple[int, ...]:
             return tuple(dict.fromkeys((at, above)))
 
 
-def _crossed(crossing: Crossing, sign: str, number: Callable[[Env], Any]) -> When:
-    return lambda env: min(crossing(env, bound) for bound in bounds(sign, number(env)))
+def _crossed(crossing: Crossing, sign: str, number: Side) -> When:
+    if type(number.fixed) is not int:
+        return lambda env: min(crossing(env, bound) for bound in bounds(sign, number.call(env)))
+    found = bounds(sign, number.fixed)
+    if len(found) == 1:
+        only = found[0]
+        return lambda env: crossing(env, only)
+    return lambda env: min(crossing(env, bound) for bound in found)
 
 
-def _met(one: Callable[[Env], Any], other: Callable[[Env], Any], slope: int) -> When:
+def _met(one: Side, other: Side, slope: int) -> When:
     """Return when two sides, which come nearer as time passes, are equal, and the millisecond after."""
+    left, right, fixed = one.call, other.call, other.fixed
 
     def call(env: Env) -> int:
-        met = env.now - slope * (one(env) - other(env))
+        met = env.now - slope * (left(env) - (right(env) if fixed is None else fixed))
         if met > env.now:
             return int(met)
         return env.now + 1 if met == env.now else NEVER
