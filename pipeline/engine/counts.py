@@ -8,6 +8,7 @@ the end of its bucket after that: a count is never too low, and holds an event f
 from collections.abc import Callable, Iterable, Mapping
 
 from models.customer import NEVER
+from models.ids import digest
 from pipeline.engine.env import Counter
 
 BUCKETS = 60
@@ -15,6 +16,9 @@ BUCKETS = 60
 VALUES_MAX = 50
 # Values whose events have all left the window are looked for, and forgotten, when a new one makes so many.
 CLEARED_AT = frozenset({4, 8, 16, 32})
+
+# A value of more characters is counted under a hash of it.
+NAME_MAX = 64
 
 Buckets = tuple[tuple[int, int], ...]
 
@@ -73,6 +77,12 @@ def falls_below(buckets: Buckets, window_ms: int, number: int, now: int) -> int:
     return NEVER
 
 
+def named(value: object) -> str:
+    """Return what a value is counted under: itself, or a hash of a longer one, for a state is bounded."""
+    text = str(value)
+    return text if len(text) <= NAME_MAX else digest("value", text)
+
+
 def add(
     flat: dict[str, Buckets],
     by_value: dict[str, dict[str, Buckets]],
@@ -94,7 +104,7 @@ def add(
         value = view.get(counter.by)
         if value is not None:
             same = by_value.copy() if same is None else same
-            same[key] = _with_value(by_value.get(key, {}), counter, str(value), at, now)
+            same[key] = _with_value(by_value.get(key, {}), counter, named(value), at, now)
     return counts, same
 
 

@@ -5,6 +5,7 @@ from msgspec.structs import replace
 from models.customer import Cold
 from models.event import Event
 from models.event_types import VIEWED
+from pipeline.engine.counts import NAME_MAX
 from pipeline.engine.interests import COUNTED_MAX
 
 BROWSING = frozenset(VIEWED)
@@ -15,6 +16,7 @@ def update(cold: Cold, event: Event) -> Cold:
     kind = event.data.get("page_type")
     if not kind or event.type not in BROWSING:
         return cold
+    kind = kind[:NAME_MAX]
     visits, time_ms = cold.pages.get(kind, (0, 0))
     found = {**cold.pages, kind: (visits + 1, time_ms + (event.data.get("time_on_page") or 0))}
     if len(found) > COUNTED_MAX:

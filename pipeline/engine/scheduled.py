@@ -58,7 +58,8 @@ def _dates(work: Work, at: int) -> None:
 def zone_moved(work: Work, event: Event) -> None:
     """Let the dates come that were still to come, and are past by the clock of the zone that the customer is in now."""
     old, new = (zone_of(one.cold, work.plan.settings) for one in (work.before, work))
-    if old.key == new.key:
+    if old.key == new.key or not work.before.recent:
+        # Nothing was to come for somebody of whom this is the first that is read.
         return
     for scenario, enter in work.plan.moments:
         assert enter.moment is not None

@@ -74,3 +74,15 @@ def test_values_that_left_the_window_are_forgotten_in_time() -> None:
         assert same is not None
         cold = Cold(same=same)
     assert len(cold.same["k"]) <= 4
+
+
+def test_a_long_value_is_counted_under_a_hash_of_it() -> None:
+    counter = Counter(key="k", on="product_viewed", window_ms=WINDOW, by="product_id")
+    same: dict[str, dict[str, counts.Buckets]] = {}
+    for _ in range(2):
+        _, found = counts.add({}, same, [counter], {"at": T0, "product_id": "x" * 5_000}, T0)
+        assert found is not None
+        same = found
+    ((name, buckets),) = same["k"].items()
+    assert len(name) == 32 and name == counts.named("x" * 5_000) != counts.named("x" * 5_001)
+    assert counts.count_of(buckets, WINDOW, T0) == 2

@@ -132,7 +132,7 @@ def _count_same(compiler: Compiler, node: Node) -> Typed:
         value = seen.get(field) if seen is not None else None
         if value is None:
             raise Missing(field)
-        return env.customer.cold.same.get(key, {}).get(str(value), ())
+        return env.customer.cold.same.get(key, {}).get(counts.named(value), ())
 
     return _window(compiler, Counter(key=key, on=kind, window_ms=window_ms, by=field), buckets)
 
