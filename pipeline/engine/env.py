@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import msgspec
+
 from models.customer import Cold, Enrolment, Profile, Tracked
 
 
@@ -31,8 +33,7 @@ class State(Protocol):
         """What they are inside."""
 
 
-@dataclass(slots=True)
-class Env:
+class Env(msgspec.Struct, eq=False):
     """The view of one evaluation.
 
     `event` and `entry` are the data of the event at hand and of the one that began the enrolment (with `id`, `type`
@@ -45,7 +46,7 @@ class Env:
     settings: Any
     event: Mapping[str, Any] | None = None
     entry: Mapping[str, Any] | None = None
-    names: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    names: Mapping[str, Mapping[str, Any]] = {}
     enrolment: Enrolment | None = None
     issue: Callable[[str, Any, int], str] | None = None  # of a send alone: issues a voucher
 

@@ -1,8 +1,9 @@
 """The mutable view of one customer while one input is worked on; its end is a new frozen `Customer`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from models.command import Cancel, Command
 from models.customer import (
@@ -25,8 +26,7 @@ from pipeline.engine.plan import Plan, Scenario
 from pipeline.engine.transition import Transition
 
 
-@dataclass(frozen=True, slots=True)
-class Happening:
+class Happening(msgspec.Struct, frozen=True, eq=False):
     """Something that scenarios look at: a native event or one derived from it, at its own `at` (UTC ms).
 
     `view` is what expressions see as `event`: the data with id, type and at.
