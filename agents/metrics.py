@@ -1,6 +1,7 @@
 """Prometheus metrics: the ledger, the watermark, and how each process is doing. No customer stands in a label."""
 
-from collections.abc import AsyncIterator, Callable
+import collections
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -32,16 +33,55 @@ STOPPED = Gauge(
 COMMITS = Histogram("parcours_commit_seconds", "Time of one commit", registry=REGISTRY)
 REOPENED = Counter("parcours_partition_reopened", "Partitions opened again, by cause", ["cause"], registry=REGISTRY)
 RESTORE = Gauge("parcours_restore_seconds", "Time of a partition's last opening", ["partition"], registry=REGISTRY)
+TICKED = Gauge(
+    "parcours_source_ticked_seconds",
+    "Newest tick of a source partition that counts, as Unix time, by journal partition",
+    ["source", "partition"],
+    registry=REGISTRY,
+)
+PARTITION_EVENTS = Gauge(
+    "parcours_partition_events",
+    "Events of a journal partition by what became of them, since the beginning",
+    ["partition", "state"],
+    registry=REGISTRY,
+)
+ASSIGNED = Gauge("parcours_partitions_assigned", "Partitions that this worker was given", ["worker"], registry=REGISTRY)
+OPEN = Gauge("parcours_partitions_open", "Partitions that are open in this worker", ["worker"], registry=REGISTRY)
+# The targets lie at 0.1, 0.25 and 0.5 s, and a source's delay at 10 s.
+SECONDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+LATENCY = Histogram(
+    "parcours_command_latency_seconds",
+    "From an event's arrival to the commit of the command that it led to at once",
+    buckets=SECONDS,
+    registry=REGISTRY,
+)
+LATENESS = Histogram(
+    "parcours_timer_lateness_seconds",
+    "For each commit with due timers: from reading what moved the watermark over them to the commit",
+    buckets=SECONDS,
+    registry=REGISTRY,
+)
+EMITTED = Counter("parcours_commands", "Commands emitted", ["scenario", "channel"], registry=REGISTRY)
+DECISIONS = Counter("parcours_decisions", "Decisions by outcome", ["scenario", "outcome"], registry=REGISTRY)
 RECORDS = Counter("parcours_ingest_records", "Source records read", ["source"], registry=REGISTRY)
 DEAD = Counter("parcours_dead_letters", "Records that could not be used", ["stage"], registry=REGISTRY)
 RECEIPTS = Counter("parcours_receipts", "Receipts by state", ["channel", "state"], registry=REGISTRY)
 HELD = Gauge(
     "parcours_commands_held", "Marketing commands held while the engine catches up", ["channel"], registry=REGISTRY
 )
+BREAKER = Gauge(
+    "parcours_breaker_open", "1 while a provider in trouble is left alone", ["channel", "provider"], registry=REGISTRY
+)
 CATALOGUE_LEFT_OUT = Counter("parcours_catalogue_left_out", "Records of the catalogue left out", registry=REGISTRY)
 
 HEARD = Counter("parcours_collector_heard", "What customers and providers said", ["type", "machine"], registry=REGISTRY)
 REFUSED = Counter("parcours_collector_refused", "Requests that changed nothing", ["route", "why"], registry=REGISTRY)
+
+# What nothing has happened to yet stands at 0: a rate needs a first sample before the first occurrence.
+for _stage in ("intake", "engine"):
+    DEAD.labels(_stage)
+for _type in ("message_bounced", "message_complained"):
+    HEARD.labels(_type, "no")
 
 
 def set_ledger(ledger: dict[str, Any]) -> None:
@@ -50,6 +90,13 @@ def set_ledger(ledger: dict[str, Any]) -> None:
         EVENTS.labels(state).set(count)
     for state, count in ledger["commands"].items():
         COMMANDS.labels(state).set(count)
+
+
+def count_records(commands: Iterable[tuple[str, str]], decisions: Iterable[tuple[str, str]]) -> None:
+    """Count commands by (scenario, channel) and decisions by (scenario, outcome)."""
+    for metric, keys in ((EMITTED, commands), (DECISIONS, decisions)):
+        for key, count in collections.Counter(keys).items():
+            metric.labels(*key).inc(count)
 
 
 def exposition() -> Response:

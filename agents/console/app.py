@@ -114,6 +114,7 @@ def build(folder: Folder, engine: Engine) -> Starlette:
         return page(request, "health.html", ledger=model.ledger())
 
     def measured(request: Request) -> Response:
+        model.refresh()
         metrics.set_ledger(model.ledger())
         metrics.WATERMARK.labels("0").set(model.reader().watermark() / 1000)
         return metrics.exposition()

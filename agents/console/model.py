@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from agents import metrics
 from models.receipt import FINAL
 from pipeline.engine.plan import Branch, Exit, Plan, Scenario, Send, Split, Wait, WaitFor
 from pipeline.runtime.folder import Folder
@@ -53,13 +54,23 @@ class ConsoleModel:
             return self.reader().ledger(self._counted)
 
     def _read_on(self) -> None:
-        for one in self._new("decisions"):
+        """Take in what is new, and count it for /metrics: in one process nobody else does."""
+        decisions, delivery, receipts = self._new("decisions"), self._new("delivery"), self._new("receipts")
+        commands = [one for one in delivery if one["kind"] == "command"]
+        for one in decisions:
             key = (one["outcome"], one.get("step", ""), one["reason"])
             self.counts[one.get("scenario", "")][key] += 1
-        for one in self._new("delivery"):
-            if one["kind"] == "command":
-                self.last.appendleft(command_view(one))
-        for one in self._new("receipts"):
+        self.last.extendleft(command_view(one) for one in commands)
+        self._take_receipts(receipts)
+        metrics.count_records(
+            ((one["scenario"], one["channel"]) for one in commands),
+            ((one.get("scenario", ""), one["outcome"]) for one in decisions),
+        )
+
+    def _take_receipts(self, receipts: list[dict[str, Any]]) -> None:
+        for (channel, state), count in Counter((one["channel"], one["state"]) for one in receipts).items():
+            metrics.RECEIPTS.labels(channel, state).inc(count)
+        for one in receipts:
             if one["state"] in FINAL:
                 self.ends[one["state"]] += 1
                 self.state[one["command"]] = one["state"]

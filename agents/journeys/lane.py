@@ -21,6 +21,7 @@ from aiokafka import AIOKafkaProducer, ConsumerRecord
 from aiokafka.errors import KafkaError, ProducerFenced
 
 from agents import metrics
+from agents.journeys.measuring import Measures
 from agents.journeys.restore import restore
 from agents.journeys.transacting import send
 from agents.kafka import clients
@@ -29,6 +30,7 @@ from models.journal import JournalMessage
 from models.progress import Progress
 from models.topics import Topics
 from pipeline.journal.codec import decode
+from pipeline.runtime.batch import Batch
 from pipeline.runtime.checkpoints import DailyCheckpoints, kept_of
 from pipeline.runtime.partition import ContinuityError, PartitionRuntime
 from pipeline.runtime.plans import PlanBook
@@ -73,11 +75,12 @@ class Lane:
         self.task: asyncio.Task[None] | None = None
         self._failing_since: float | None = None
         self._committing = asyncio.Lock()
-        self._alarmed: set[str] = set()
+        self._measures = Measures(partition)
         self._checkpoints: DailyCheckpoints | None = None
 
     def start(self) -> None:
         """Open the partition in a task of its own."""
+        self._measures.assigned()
         self.task = asyncio.create_task(self._live(), name=f"lane {self.partition}")
 
     async def stop(self) -> None:
@@ -91,6 +94,7 @@ class Lane:
         if self.store is not None:
             self.store.close()
             self.store = None
+        self._measures.gone()
 
     async def _live(self) -> None:
         while True:
@@ -107,7 +111,8 @@ class Lane:
             except (KafkaError, OSError) as error:
                 metrics.REOPENED.labels(type(error).__name__).inc()
                 log.warning("partition opens again", partition=self.partition, cause=repr(error)[:200])
-            except Exception:
+            except Exception as error:
+                metrics.REOPENED.labels(type(error).__name__).inc()
                 log.exception("partition stopped", partition=self.partition)
             await self._discard()
             self._give_up_after_a_while()
@@ -125,6 +130,7 @@ class Lane:
 
     async def _discard(self) -> None:
         producer, self.producer, self.runtime = self.producer, None, None
+        self._measures.closed()
         if producer is not None:
             await clients.drop(producer)
 
@@ -154,7 +160,7 @@ class Lane:
         self._checkpoints.begin(progress)
         await self.place.refresh()
         self.runtime = PartitionRuntime(progress, self.store, self.place.plans)
-        metrics.RESTORE.labels(str(self.partition)).set(time.monotonic() - began)
+        self._measures.opened(time.monotonic() - began)
         # The pump went on while the lane was away: what it has put here since lies behind where the lane goes on.
         while not self.queue.empty():
             self.queue.get_nowait()
@@ -167,6 +173,7 @@ class Lane:
             records = await self._next()
             runtime = self.runtime
             assert runtime is not None
+            self._measures.reads()
             for record in records:
                 runtime.read(
                     JournalMessage(offset=record.offset, appended_at=record.timestamp, bundle=decode(record.value))
@@ -196,11 +203,10 @@ class Lane:
         producer, store = self.producer, self.store
         assert producer is not None and store is not None
         async with self._committing:
-            await self._transact(runtime, producer, store)
+            batch = await self._transact(runtime, producer, store)
         self.place.note(self.partition, runtime.progress.next_offset)  # 6
         self._keep(runtime.progress)
-        metrics.WATERMARK.labels(str(self.partition)).set(runtime.watermark / 1000)
-        self._tell_alarms(runtime.table.alarms)
+        self._measures.committed(batch, runtime)
 
     def _keep(self, progress: Progress) -> None:
         """Take the day's checkpoint; without it only a replay has further to go."""
@@ -210,16 +216,7 @@ class Lane:
         except Exception as error:  # noqa: BLE001 - rocksdict raises bare Exceptions
             log.warning("no checkpoint", partition=self.partition, cause=repr(error)[:200])
 
-    def _tell_alarms(self, alarms: dict[str, str]) -> None:
-        """Publish which sources hold the watermark for missing records; each is logged once, when it comes up."""
-        for source in self._alarmed - set(alarms):
-            metrics.BEHIND.labels(source, str(self.partition)).set(0)
-        for source in sorted(set(alarms) - self._alarmed):
-            metrics.BEHIND.labels(source, str(self.partition)).set(1)
-            log.error("source held", source=source, partition=self.partition, cause=alarms[source])
-        self._alarmed = set(alarms)
-
-    async def _transact(self, runtime: PartitionRuntime, producer: AIOKafkaProducer, store: RocksStore) -> None:
+    async def _transact(self, runtime: PartitionRuntime, producer: AIOKafkaProducer, store: RocksStore) -> Batch:
         batch = runtime.take()
         with metrics.COMMITS.time():
             await producer.begin_transaction()  # 1
@@ -230,6 +227,7 @@ class Lane:
             await producer.commit_transaction()
             store.apply_at(batch, offset)  # 5
             runtime.committed()
+        return batch
 
     async def _pause(self) -> None:
         path = self.place.data / f"in-transaction-{self.partition}"

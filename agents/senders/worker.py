@@ -110,6 +110,8 @@ class SenderWorker:
         """Work until `stop` is set; calls under way are finished and their outcomes committed."""
         options = self.options
         await self._check_topics()
+        self._tell_breaker()
+        metrics.HELD.labels(options.channel).set(0)
         # Nothing goes out before it is known what an operator paused, and what is in stock.
         await self._follow("switches", self._board.follow)
         if options.goods is None:
@@ -192,6 +194,7 @@ class SenderWorker:
     def assigned(self, partitions: Iterable[int]) -> None:
         """Take what the group gives; lanes that stay here go on undisturbed."""
         self._owned = set(partitions)
+        metrics.ASSIGNED.labels(f"sender-{self.options.channel}").set(len(self._owned))
         self._may_begin.set()
         log.info("sender assigned", channel=self.options.channel, partitions=sorted(self._owned))
         self._start_missing()
@@ -229,7 +232,7 @@ class SenderWorker:
                 partitions=self._partitions,
             )
             await lane.open()
-            self._open.add(partition)
+            self._opened(partition, True)
             while self._mine(partition):
                 await self._round(partition, lane)
                 self._gauge(partition, lane.held)
@@ -238,10 +241,14 @@ class SenderWorker:
         except (KafkaError, ParcoursError, OSError) as error:
             return error
         finally:
-            self._open.discard(partition)
+            self._opened(partition, False)
             self._gauge(partition, 0)
             await delivery.close()
         return None
+
+    def _opened(self, partition: int, is_open: bool) -> None:
+        (self._open.add if is_open else self._open.discard)(partition)
+        metrics.OPEN.labels(f"sender-{self.options.channel}").set(len(self._open))
 
     async def _round(self, partition: int, lane: SenderLane) -> None:
         await self._may_begin.wait()
@@ -253,8 +260,12 @@ class SenderWorker:
             await lane.round()
         finally:
             self._in_round.discard(partition)
+            self._tell_breaker()
             if not self._in_round:
                 self._between_rounds.set()
+
+    def _tell_breaker(self) -> None:
+        metrics.BREAKER.labels(self.options.channel, self.options.provider.name).set(self._breaker.is_open)
 
     def _gauge(self, partition: int, held: int) -> None:
         if self._held.get(partition, 0) != held:

@@ -30,3 +30,7 @@ class Batch:
     vouchers: list[Voucher] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     mark: Mark | None = None
+    # For the metrics: the arrival (UTC ms) of the event that each command of an event's step came from, and how many
+    # customers were woken for a timer.
+    caused: list[int] = field(default_factory=list)
+    woken: int = 0

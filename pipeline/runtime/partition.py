@@ -119,6 +119,8 @@ class PartitionRuntime:
         self._count("duplicate" if found.done.duplicate else "applied")
         if found.done.silent:
             self._count("silent")
+        if found.done.commands:
+            self._batch.caused.extend([event.arrived_at] * len(found.done.commands))
         self._keep(event.customer, found)
 
     def _step(self, event: Event, plan: Plan, silent: bool) -> Stepped:
@@ -204,6 +206,7 @@ class PartitionRuntime:
             # An index entry of a customer who is gone: the commit takes it away.
             self._dirty[name] = None
             return
+        self._batch.woken += 1
         try:
             done = api.fire_timers(customer, self.watermark, plan, activated_at=self.progress.activated_at)
             self._keep(name, measured(done))

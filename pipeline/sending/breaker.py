@@ -14,6 +14,11 @@ class Breaker:
         self._until: int | None = None
         self._wait_ms = OPEN_MS
 
+    @property
+    def is_open(self) -> bool:
+        """Say whether the provider is in trouble: left alone, or asked once."""
+        return self._until is not None
+
     def room(self, ticks: int, most: int) -> int:
         """Return how many calls may be made now."""
         if self._until is None:
