@@ -1,6 +1,6 @@
 """Runs a page of the docs as its reader would: its commands, its files, its edits, and what it says will be printed.
 
-Fences and what they mean: `sh` is run, line by line (`sh fails`: the last line must fail); `text` directly after it is
+Fences and what they mean: `sh` is run, line by line (`{.sh .fails}`: the last line must fail); `text` directly after it is
 what stands in the output, in this order (`…` for anything); `diff` changes lines of the files that it names; a fence
 with `title="FILE"` is that file. Any other fence is only read.
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-FENCE = re.compile(r"^```(\w+)(.*?)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```(?:\{\.)?(\w+)(.*?)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 TITLE = re.compile(r'title="([^"]+)"')
 
 

@@ -28,7 +28,7 @@ def page(folder: Path, text: str) -> Path:
     "text",
     [
         "```sh\nfalse\n```\n",
-        "```sh fails\ntrue\n```\n",
+        "```{.sh .fails}\ntrue\n```\n",
         "```sh\necho one\n```\n```text\ntwo\n```\n",
         "```sh\necho one; echo two\n```\n```text\ntwo\none\n```\n",
         '```yaml title="a.yaml"\nb: 1\n```\n```diff\n--- a.yaml\n-c: 1\n+c: 2\n```\n',
