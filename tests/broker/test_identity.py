@@ -122,6 +122,11 @@ class Run:
         handed_on = len(self.reader._rows(self.cluster.topics.forwards))
         return bool(events["distinct"] >= records + handed_on and done == events["in"])
 
+    def sent(self) -> list[str]:
+        """Return who was sent a reminder; other scenarios write too, to channels that have no sender here."""
+        rows = (one for one in self.reader.receipts() if one["step"] == "reminder")
+        return [one["customer"] for one in rows if one["state"] == "sent"]
+
     def reminders(self) -> list[dict[str, Any]]:
         return [row for row in self.reader.commands() if row["step"] == "reminder"]
 
@@ -210,8 +215,6 @@ def test_whoever_is_killed_every_visitor_is_one_person_with_the_right_cart_and_o
     assert seen["at another change"] <= PEOPLE // 20
     ids = [one["id"] for one in run.reader.commands()]
     assert len(ids) == len(set(ids))
-    patiently(run, lambda: run.reader.ledger()["commands"]["pending"] == 0, "every command has its end")
-    said = [one for one in run.reader.receipts() if one["step"] == "reminder"]
-    ends = Counter(one["customer"] for one in said if one["state"] == "sent")
-    assert ends == Counter({name: len(one.reminders) for name, one in expected.items() if one.reminders})
+    patiently(run, lambda: len(run.sent()) >= wanted, "every reminder is sent")
+    assert Counter(run.sent()) == Counter({name: len(one.reminders) for name, one in expected.items() if one.reminders})
     print(f"{PEOPLE} people, {len(rows)} records, {run.in_flight} kills in flight, {dict(seen)}, {len(ids)} commands")
