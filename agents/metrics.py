@@ -67,7 +67,7 @@ RECORDS = Counter("parcours_ingest_records", "Source records read", ["source"], 
 DEAD = Counter("parcours_dead_letters", "Records that could not be used", ["stage"], registry=REGISTRY)
 RECEIPTS = Counter("parcours_receipts", "Receipts by state", ["channel", "state"], registry=REGISTRY)
 HELD = Gauge(
-    "parcours_commands_held", "Marketing commands held while the engine catches up", ["channel"], registry=REGISTRY
+    "parcours_commands_held", "Commands that wait: catching up, braked or paused", ["channel"], registry=REGISTRY
 )
 BREAKER = Gauge(
     "parcours_breaker_open", "1 while a provider in trouble is left alone", ["channel", "provider"], registry=REGISTRY
@@ -134,7 +134,9 @@ async def serve(host: str, port: int, ready: Callable[[], bool] = lambda: True) 
     import uvicorn
 
     app = Starlette(routes=routes(ready))
-    server = uvicorn.Server(uvicorn.Config(app, host=host, port=port, log_level="warning", lifespan="off"))
+    server = uvicorn.Server(
+        uvicorn.Config(app, host=host, port=port, log_config=None, log_level="warning", lifespan="off")
+    )
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     task = asyncio.create_task(server._serve(None))
     try:
