@@ -31,7 +31,9 @@ warnings.warn("old")
 @pytest.fixture(scope="module")
 def written() -> str:
     """What a process with our logging writes to stderr."""
-    return subprocess.run([sys.executable, "-c", PROCESS], capture_output=True, text=True, check=True, timeout=60).stderr
+    return subprocess.run(
+        [sys.executable, "-c", PROCESS], capture_output=True, text=True, check=True, timeout=60
+    ).stderr
 
 
 @pytest.fixture(scope="module")
