@@ -27,6 +27,7 @@ from tests.observe.watching import Prometheus, prometheus, short_rules
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
 # The shipped rules wait for minutes: the drills shorten what they wait for, and nothing else.
 SHORT = {"WatermarkStuck": {"> 120": "> 15"}, "LedgerOpen": {"[5m]": "[5s]"}, "BreakerOpen": {}}
+APPLIED = 'parcours_partition_events{state="applied"}'
 QUERIES = [query for panels in DASHBOARDS.values() for panel in panels for _, query in panel.queries]
 
 
@@ -74,9 +75,13 @@ def orders(wave: str) -> list[dict[str, Any]]:
     return [{**said, "customer": one, "occurred_at": now_ms(), "order_id": f"o-{one}"} for one in people(wave)]
 
 
-def shop(cluster: Cluster, wave: str) -> None:
+def shop(watched: Watched, wave: str) -> None:
     """One wave: people who sign up and order, others whose reminder falls due at once, and a record of no use."""
+    cluster, asked = watched.cluster, watched.prometheus
+    assert asked is not None
+    before = sum(asked.values(APPLIED))
     publish(cluster, "cart-updates", sign_ups(wave))
+    wait_for(lambda: sum(asked.values(APPLIED)) >= before + len(people(wave)), 60, "their addresses are known")
     soon = now_ms() - 45 * MINUTE_MS + 3_000
     publish(cluster, "cart-updates", carts(soon, [f"{one}-cart" for one in people(wave)]))
     publish(cluster, "orders", orders(wave))
@@ -113,11 +118,11 @@ def watched(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wa
 def test_every_query_of_every_dashboard_has_figures(watched: Watched) -> None:
     assert watched.prometheus is not None
     asked = watched.prometheus
-    shop(watched.cluster, "first")
+    shop(watched, "first")
     # A series that begins has not increased yet: what follows is seen against the first wave.
     wait_for(lambda: asked.values('sum(parcours_receipts_total{state="sent"})') >= [8], 60, "the first wave is sent")
     wait_for(lambda: asked.values("sum(parcours_timer_lateness_seconds_count)") > [0], 60, "timers were woken")
-    shop(watched.cluster, "second")
+    shop(watched, "second")
     wait_for(lambda: asked.values('sum(parcours_receipts_total{state="sent"})') >= [16], 60, "the second is sent")
     empty = list(QUERIES)
 
