@@ -91,11 +91,13 @@ def leave(work: Work, enrolment: Enrolment, at: int, reason: str, event: str = "
 
 def exit_condition(work: Work, scenario: Scenario, enrolment: Enrolment, *, only_changed: bool = False) -> str | None:
     """Return the reason of an exit condition that holds; `only_changed` leaves out those whose values stayed."""
+    env = None
     for rule in scenario.conditions:
         assert rule.when is not None
         if only_changed and not _may_have_changed(work, rule.when):
             continue
-        if rule.when.holds(work.env(enrolment)):
+        env = env or work.env(enrolment)
+        if rule.when.holds(env):
             return rule.reason
     return None
 

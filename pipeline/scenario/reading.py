@@ -134,7 +134,7 @@ class Reader:
             return None
         if "voucher" in compiled.reads and path[-2:-1] != ("with",):
             self.fault(path, "voucher() stands under `with` of a send: a message names it")
-        self._note(compiled, event)
+        self._note(compiled, event, entering=path[:1] == ("enter",))
         return compiled
 
     def about(self, spec: StateSpec, on: str | None, path: Path) -> Expr | None:
@@ -160,14 +160,15 @@ class Reader:
         self.uses.add(f"{kind}.{said}")
         return self._compile(text, path, on, condition=True)
 
-    def _note(self, compiled: Expr, event: str | None) -> None:
+    def _note(self, compiled: Expr, event: str | None, *, entering: bool) -> None:
         self.uses |= compiled.reads
         self.counters |= {counter.key: counter for counter in compiled.counters}
         for read in compiled.reads:
             root, _, name = read.partition(".")
             if root == "entry" or (root == "event" and event == START):
                 self.entry_fields.add(name)
-            elif root == "event" and event is not None:
+            elif root == "event" and event is not None and not entering:
+                # An entry looks at its event as it comes; what exits, goals and waits name is looked back at.
                 self.event_fields.setdefault(event, set()).add(name)
 
     def template(self, name: str, channel: str, path: Path) -> None:
