@@ -8,8 +8,9 @@ where the condition reads no event. A filter that is always true shows itself by
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from dataclasses import replace as with_
 from typing import Literal
+
+from msgspec.structs import replace
 
 from models.customer import Customer
 from pipeline.engine import api
@@ -158,7 +159,7 @@ def _meets(enter: Enter, customer: Customer, env: Env) -> bool:
         view = _state(enter, customer)
         if view is None:
             return False
-        env = with_(env, event=view)
+        env = replace(env, event=view)
     if enter.when is not None and not enter.when.holds(env):
         return False
     try:
