@@ -87,7 +87,7 @@ def test_an_edit_with_workers_killed_before_and_in_its_pass_is_explained_by_its_
         lambda: [one.watermark for one in reader.progress().values()] == [edited] * PARTITIONS, "all stand at the edit"
     )
     said = [word for key, value in SETTINGS.items() for word in ("--set", f"{key}={value}")]
-    cluster.run("apply", two, *said, "--prefix", cluster.prefix)
+    cluster.run("apply", two, *said, "--yes", "--kafka", "--prefix", cluster.prefix)
     victim.kill()
     victim.wait()
     cluster.journeys("b")
