@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.engine.plan import Branch, Done, Exit, Op, Scenario, Send, Split, Start, Until, Wait, WaitFor
+from pipeline.engine.program import AddScore, SetAttributes
 
 WIDTH, HEIGHT, GAP_X, GAP_Y, MARGIN = 168, 58, 14, 34, 8
 LABEL_CHARS = 22
@@ -100,11 +101,14 @@ def kind_of(op: Op) -> tuple[str, str, str]:
             return "split", "branch", op.label
         case Start():
             return "start", f"start {op.scenario}", ""
+        case SetAttributes():
+            return "step", f"set {', '.join(name for name, _ in op.values)}", ""
+        case AddScore():
+            return "step", f"score {', '.join(name for name, _ in op.points)}", ""
         case Exit():
             return "end", f"exit: {op.reason}", ""
         case Done():
             return "end", "end", ""
-    return "step", type(op).__name__.lower(), str(getattr(op, "name", ""))
 
 
 def draw(scenario: Scenario, counts: Counts, inside: dict[str, int]) -> Graph:

@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 
 from agents import metrics
+from agents.console.graph import kind_of
 from models.receipt import FINAL
-from pipeline.engine.plan import Branch, Exit, Plan, Scenario, Send, Split, Wait, WaitFor
+from pipeline.engine.plan import Exit, Plan, Scenario, Send
 from pipeline.runtime.folder import Folder
 from pipeline.runtime.ledger import CommandCounts
 from pipeline.runtime.reading import DataFolder, command_view, iso
@@ -102,22 +103,12 @@ class ConsoleModel:
         }
 
     def _step(self, op: Any, counts: Counter[tuple[str, str, str]]) -> dict[str, Any]:
-        match op:
-            case Send():
-                sent = sum(n for (out, step, _), n in counts.items() if out == "sent" and step == op.name)
-                held = [
-                    (reason, n) for (out, step, reason), n in counts.items() if out == "suppressed" and step == op.name
-                ]
-                return {"kind": "send", "label": op.name, "count": sent, "suppressed": sorted(held)}
-            case Wait():
-                return {"kind": "wait", "label": f"wait {op.label}", "count": None, "suppressed": []}
-            case WaitFor():
-                return {"kind": "wait", "label": f"wait for {op.label}", "count": None, "suppressed": []}
-            case Split():
-                return {"kind": "split", "label": f"split {op.name}", "count": None, "suppressed": []}
-            case Branch():
-                return {"kind": "split", "label": "branch", "count": None, "suppressed": []}
-        return {"kind": "end", "label": "end", "count": None, "suppressed": []}
+        kind, label, name = kind_of(op)
+        if not isinstance(op, Send):
+            return {"kind": kind, "label": label, "count": None, "suppressed": []}
+        sent = sum(n for (out, step, _), n in counts.items() if out == "sent" and step == name)
+        held = [(reason, n) for (out, step, reason), n in counts.items() if out == "suppressed" and step == name]
+        return {"kind": kind, "label": label, "count": sent, "suppressed": sorted(held)}
 
     def watermark(self) -> str | None:
         """Return the watermark in ISO 8601."""

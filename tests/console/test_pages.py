@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
+from agents.console.graph import kind_of
 from agents.console.serve import serve_in_thread
 from pipeline.runtime.folder import Folder
+from pipeline.scenario.compile import compile_plan
+from pipeline.scenario.sources import read_sources
 from tests.acceptance.running import parcours
 
 FLAGS = [
@@ -154,3 +157,11 @@ def test_the_token_file_is_its_owners_alone(tmp_path: Path) -> None:
     token = token_of(tmp_path)
     assert len(token) >= 32
     assert (tmp_path / "console.token").stat().st_mode & 0o077 == 0
+
+
+def test_every_step_of_every_shipped_scenario_has_a_label_of_its_kind() -> None:
+    plan = compile_plan(read_sources(Path(__file__).parents[2] / "scenarios"))
+    labels = {kind_of(op)[1] for scenario in plan.live.values() for op in scenario.program[:-1]}
+    assert "end" not in labels
+    assert {"set gave_up_at", "branch"} <= labels
+    assert any(label.startswith("until ") for label in labels)
