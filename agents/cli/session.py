@@ -18,7 +18,8 @@ from pipeline.intake.history import file_source, records_of
 from pipeline.intake.mapper import Mapper, validator_for
 from pipeline.intake.mapping import load_mapping
 from pipeline.journal.records_clock import IngestState, Input, SourcePosition
-from pipeline.runtime.embedded import EmbeddedOptions, EmbeddedPipeline
+from pipeline.runtime.embedded import EmbeddedPipeline
+from pipeline.runtime.embedded_options import EmbeddedOptions
 from pipeline.runtime.folder import Folder
 from pipeline.runtime.summary import summary
 from pipeline.scenario.compile import compile_plan, read_settings

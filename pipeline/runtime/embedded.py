@@ -18,9 +18,6 @@ keep their order; only receipts come back in other places between them, and thos
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import msgspec
 from msgspec.structs import replace
@@ -39,22 +36,21 @@ from pipeline.intake.feedback import FORWARDS, RECEIPTS, event_of_receipt, forwa
 from pipeline.intake.mapper import Mapper, validator_for
 from pipeline.intake.mapping import load_mapping
 from pipeline.journal.codec import decode, encode
-from pipeline.journal.records_clock import MERGED, IngestState, Input, RecordsIngest, Slice
+from pipeline.journal.records_clock import MERGED, IngestState, RecordsIngest, Slice
 from pipeline.runtime import operator
 from pipeline.runtime.batch import Batch
 from pipeline.runtime.carry import EmbeddedSender
 from pipeline.runtime.checkpoints import DailyCheckpoints
 from pipeline.runtime.collected import COLLECTED, CollectedStream
+from pipeline.runtime.embedded_options import EmbeddedOptions, Pace
 from pipeline.runtime.folder import STREAMS, Folder, meta_key, stream_key
 from pipeline.runtime.operator import PlanSaid
 from pipeline.runtime.partition import PartitionRuntime
 from pipeline.runtime.plans import PlanBook
 from pipeline.scenario.compile import read_settings
 from pipeline.scenario.sources import PlanSources
-from pipeline.sending.catalogue import Goods
 from pipeline.sending.catalogue_files import FileGoods, in_folder
 from pipeline.sending.links import links_of
-from pipeline.sending.outcome import Provider
 from pipeline.sending.render import Renderer
 from pipeline.sending.stage import SenderStage
 from pipeline.store.rocks import RocksState
@@ -75,47 +71,6 @@ class Feedback(msgspec.Struct, kw_only=True, omit_defaults=True):
     receipts: int = 0
     forwards: int = 0
     collected: int = 0
-
-
-@dataclass
-class EmbeddedOptions:
-    """What a run is made of.
-
-    `provider` is the mail's, `others` are those of the other channels.
-    `inputs` are opened by the caller; `speed` None is as fast as it goes, else a factor. `stopping` is asked between
-    commits: once it says so the pipeline does nothing more, and is to be closed. `goods` is the store's catalogue, None
-    for the files of the data folder. `refused` says of a plan that an operator applies whether this run cannot take it.
-    """
-
-    data: Path
-    plan: PlanSources
-    inputs: Callable[[IngestState, Folder], list[Input]]
-    provider: Callable[[Path], Provider]
-    others: Callable[[Path], dict[str, Provider]] = lambda data: {}
-    speed: float | None = None
-    until_end: bool = False
-    advance_ms: int = 0
-    stopping: Callable[[], bool] = lambda: False
-    voucher_key: bytes = b""
-    goods: Goods | None = None
-    refused: Callable[[PlanSources], bool] = lambda plan: False
-
-
-@dataclass
-class Pace:
-    """Holds log time back to `speed` times the wall clock from its first moment on."""
-
-    speed: float
-    began: float = field(default_factory=time.monotonic)
-    first: int | None = None
-
-    def until(self, next_time: int | None) -> int | None:
-        """Return the log time (UTC ms) up to which records may be taken now."""
-        if next_time is None:
-            return None
-        if self.first is None:
-            self.first = next_time
-        return self.first + round((time.monotonic() - self.began) * 1000 * self.speed)
 
 
 class EmbeddedPipeline:

@@ -22,7 +22,8 @@ from pipeline.intake.files import FileSource
 from pipeline.intake.mapper import Mapper, validator_for
 from pipeline.intake.mapping import load_mapping
 from pipeline.journal.records_clock import Input
-from pipeline.runtime.embedded import EmbeddedOptions, EmbeddedPipeline
+from pipeline.runtime.embedded import EmbeddedPipeline
+from pipeline.runtime.embedded_options import EmbeddedOptions
 from pipeline.runtime.reading import DataFolder
 from pipeline.scenario.sources import PlanSources, read_sources
 from pipeline.sending import hearing

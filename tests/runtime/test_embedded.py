@@ -11,7 +11,8 @@ import pytest
 
 from pipeline.errors import RunError
 from pipeline.journal.codec import decode
-from pipeline.runtime.embedded import EmbeddedOptions, EmbeddedPipeline
+from pipeline.runtime.embedded import EmbeddedPipeline
+from pipeline.runtime.embedded_options import EmbeddedOptions
 from pipeline.runtime.folder import Folder
 from pipeline.runtime.reading import DataFolder
 from pipeline.sending.outcome import Message, Outcome

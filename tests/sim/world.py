@@ -17,7 +17,8 @@ from pipeline.intake.mapping import load_mapping
 from pipeline.intake.record import SourceRecord
 from pipeline.journal.records_clock import IngestState, Input, SourcePosition
 from pipeline.runtime import carry, embedded, plans
-from pipeline.runtime.embedded import EmbeddedOptions, EmbeddedPipeline
+from pipeline.runtime.embedded import EmbeddedPipeline
+from pipeline.runtime.embedded_options import EmbeddedOptions
 from pipeline.runtime.folder import Folder
 from pipeline.scenario.compile import compile_plan
 from pipeline.scenario.sources import PlanSources, read_sources
