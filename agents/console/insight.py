@@ -5,7 +5,7 @@ from collections.abc import Callable
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from agents.console.graph import draw, short
@@ -39,7 +39,7 @@ class InsightPages:
                 with self._engine.connect() as connection:
                     return answer(request, connection, period(connection, int(said) if said.isdecimal() else 30))
             except SQLAlchemyError:
-                return PlainTextResponse("503: the read model cannot be asked now; the pipeline is not touched\n", 503)
+                return self._render(request, "away.html", status=503)
 
         return page
 
@@ -48,7 +48,7 @@ class InsightPages:
         plan = self._plan()
         found = next((one for one in plan.scenarios if one.name == name), None) if plan else None
         if found is None:
-            return PlainTextResponse("404: no live scenario of that name\n", 404)
+            return self._render(request, "said.html", status=404, title="No live scenario has this name", text="")
         graph = draw(found, scenarios.steps(connection, name, days), scenarios.waiting(connection, name))
         return self._render(
             request,

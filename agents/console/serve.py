@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import uvicorn
 
-from agents.console.app import build, token_of
+from agents.console.app import build
+from agents.console.tokens import token_of
 from agents.projector.database import migrate, open_database, sqlite_url
 from agents.projector.embedded import FolderFeed, plans_of
 from agents.projector.projector import Projector

@@ -152,7 +152,7 @@ def test_script_in_a_name_is_shown_as_text_and_an_odd_customer_id_works(page: Pa
 
 
 def test_the_token_file_is_its_owners_alone(tmp_path: Path) -> None:
-    from agents.console.app import token_of
+    from agents.console.tokens import token_of
 
     token = token_of(tmp_path)
     assert len(token) >= 32

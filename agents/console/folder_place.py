@@ -1,0 +1,65 @@
+"""A data folder as the console's place, in the process that runs its pipeline."""
+
+import time
+from typing import Any
+
+from models.command import Release
+from models.event import Event, Position
+from models.identity import FORWARDS
+from models.ids import digest
+from models.journal import ScenarioSwitched
+from pipeline.runtime.folder import Folder
+from pipeline.runtime.operator import HandedOn, say
+from pipeline.runtime.reading import DataFolder
+from pipeline.scenario.sources import PlanSources
+
+
+def _now() -> str:
+    return str(time.time_ns())
+
+
+class FolderPlace:
+    """Reads the folder as it is now; what an operator asks for is left there for the run, which hears it in between."""
+
+    def __init__(self, folder: Folder):
+        self.folder = folder
+
+    def reader(self) -> DataFolder:
+        """Return a reader of the folder."""
+        return DataFolder(self.folder)
+
+    def plan_sources(self) -> PlanSources | None:
+        """Return the live plan's sources."""
+        live = (self.folder.get("plan") or b"").decode()
+        raw = self.folder.get(f"plan/{live}") if live else None
+        return PlanSources.decode(raw) if raw else None
+
+    def watermark(self) -> int:
+        """Return the watermark (UTC ms)."""
+        return self.reader().watermark()
+
+    def switches(self) -> dict[str, str]:
+        """Return what is paused or stopped."""
+        progress = self.reader().standing()
+        return dict(progress.switches) if progress else {}
+
+    def customer(self, name: str) -> dict[str, Any] | None:
+        """Return what is known of a customer."""
+        return self.reader().customer(name)
+
+    def switch(self, scenario: str, state: str) -> None:
+        """Ask the run to switch a scenario, at the log time at which it hears of it."""
+        name = digest("switch", scenario, state, _now())
+        say(self.folder.path, ScenarioSwitched(id=name, scenario=scenario, state=state, at=0))
+
+    def release(self, scenario: str, *, cancel: bool) -> None:
+        """Ask the run's sender to let go what it holds, or to drop it."""
+        name = digest("release", scenario, str(cancel), _now())
+        say(self.folder.path, Release(id=name, scenario=scenario, cancel=cancel, at=0))
+
+    def erase(self, customer: str) -> None:
+        """Ask the run to forget a customer."""
+        name = digest("erase", customer, _now())
+        place = Position(FORWARDS, 0, 0, 0)  # that of its record on the stream takes its place
+        event = Event(id=name, type="erasure_requested", customer=customer, occurred_at=0, arrived_at=0, position=place)
+        say(self.folder.path, HandedOn(events=[event]))

@@ -1,0 +1,72 @@
+"""Where the console looks beside the read model, and where its actions go: a data folder, or a cluster."""
+
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from models.settings import SettingsSpec
+from pipeline.engine.plan import Plan
+from pipeline.errors import PlanError
+from pipeline.scenario.compile import compile_plan, read_settings
+from pipeline.scenario.sources import PlanSources
+
+ALL = "*"
+
+
+class Place(Protocol):
+    """What pages need that is not in the read model, and what an operator can ask for."""
+
+    def plan_sources(self) -> PlanSources | None:
+        """Return the live plan's sources, None before any."""
+
+    def watermark(self) -> int:
+        """Return the least watermark (UTC ms), 0 before any."""
+
+    def switches(self) -> dict[str, str]:
+        """Return scenario -> "paused" or "stopped", for those that are; "*" is all of them."""
+
+    def customer(self, name: str) -> dict[str, Any] | None:
+        """Return what is known of a customer, None where nothing is."""
+
+    def switch(self, scenario: str, state: str) -> None:
+        """Pause ("paused"), stop ("stopped") or resume ("active") a scenario; "*" for all."""
+
+    def release(self, scenario: str, *, cancel: bool) -> None:
+        """Let go what the senders hold of a scenario, or drop it."""
+
+    def erase(self, customer: str) -> None:
+        """Ask for a customer to be forgotten."""
+
+
+class Plans:
+    """The live plan and its settings, compiled once for each hash."""
+
+    def __init__(self, sources: Callable[[], PlanSources | None]):
+        self._sources = sources
+        self._hash = ""
+        self._plan: Plan | None = None
+        self._settings = SettingsSpec()
+        self._lock = threading.Lock()
+
+    def _look(self) -> None:
+        sources = self._sources()
+        if sources is None or sources.hash == self._hash:
+            return
+        try:
+            self._plan, self._settings = compile_plan(sources), read_settings(sources)
+        except PlanError:
+            # Of another release: the counts still stand, without their graph.
+            self._plan, self._settings = None, SettingsSpec()
+        self._hash = sources.hash
+
+    def plan(self) -> Plan | None:
+        """Return the live plan, None before any and for one of another release."""
+        with self._lock:
+            self._look()
+            return self._plan
+
+    def settings(self) -> SettingsSpec:
+        """Return its settings."""
+        with self._lock:
+            self._look()
+            return self._settings
