@@ -56,6 +56,16 @@ class Topics:
         return self.name("forwards")
 
     @property
+    def collected(self) -> str:
+        """What customers and providers said to the collector, as native records; read back by ingest."""
+        return self.name("collected")
+
+    @property
+    def suppressions(self) -> str:
+        """Who must not be written to, by the keyed hash of their address: compacted."""
+        return self.name("suppressions")
+
+    @property
     def vouchers(self) -> str:
         """Codes that messages name, for the shop."""
         return self.name("vouchers")

@@ -1,4 +1,4 @@
-"""`parcours worker ingest|journeys|sender`: one process of a cluster."""
+"""`parcours worker ingest|journeys|sender|collector`: one process of a cluster."""
 
 import asyncio
 import os
@@ -158,8 +158,10 @@ def sender(**said: Any) -> None:
     from agents.senders.outbox import Outbox
     from agents.senders.worker import run
     from pipeline.sending.catalogue_files import FileGoods
+    from pipeline.sending.links import links_from_environment
     from pipeline.sending.outcome import Provider
 
+    links = links_from_environment()
     ready = Readiness()
     topics = Topics(said["prefix"])
 
@@ -180,6 +182,41 @@ def sender(**said: Any) -> None:
             stop=stop,
             announce=ready.announce,
             goods=FileGoods(said["products"], lambda text: click.echo(text, err=True)) if said["products"] else None,
+            links=links,
         )
 
     _run(said, work, ready)
+
+
+@worker.command()
+@_common
+@click.option("--host", default="127.0.0.1", help="Where to listen: customers reach it through a TLS proxy.")
+@click.option("--port", default=8421)
+@click.option(
+    "--proxy",
+    "proxies",
+    multiple=True,
+    metavar="ADDRESS",
+    help="A proxy whose X-Forwarded-For is believed; 127.0.0.1 always is.",
+)
+def collector(**said: Any) -> None:
+    """Take customers' clicks and wishes and providers' webhooks, by the live plan's settings as they are at the start.
+
+    PARCOURS_SECRET (or PARCOURS_SECRET_FILE) is the senders'.
+    """
+    from agents.collector.worker import run
+
+    ready = Readiness()
+    _run(
+        said,
+        lambda stop: run(
+            bootstrap=said["bootstrap"],
+            topics=Topics(said["prefix"]),
+            host=said["host"],
+            port=said["port"],
+            proxies=",".join(["127.0.0.1", *said["proxies"]]),
+            stop=stop,
+            announce=ready.announce,
+        ),
+        ready,
+    )

@@ -232,7 +232,7 @@ class LiveIngest:
             metrics.STOPPED.labels(f"{source.name}/{partition}").set(0)
         first = max(held.offset, begin) if held is not None and goes_on else begin
         footprint = known if goes_on and known is not None else Footprint(epoch=epoch)
-        mapper = None if source.feedback else source.mapper()
+        mapper = None if source.spec is None else source.mapper()
         self.reader.seek(place, first)
         self.reader.resume(place)
         clock = SourceClock(

@@ -10,9 +10,11 @@ from agents.ingest.live import LiveIngest
 from agents.ingest.records import History
 from agents.ingest.sources import Source
 from agents.kafka.control import activate, journal_partitions, write_to_all
+from agents.kafka.tables import partition_count
 from models.journal import Tick
 from models.topics import Topics
-from pipeline.intake.feedback import FORWARDS, RECEIPTS
+from pipeline.intake.feedback import COLLECTED, FORWARDS, RECEIPTS
+from pipeline.intake.mapping import load_mapping
 from pipeline.intake.native import Validator
 from pipeline.journal.records_clock import MERGED
 from pipeline.scenario.sources import PlanSources
@@ -24,6 +26,20 @@ log = structlog.get_logger()
 def feedback_sources(topics: Topics, validator: Validator) -> list[Source]:
     """Return our own streams that come back: they count for no watermark."""
     return [Source(name, topics.name(name), None, 0, validator, feedback=True) for name in (RECEIPTS, FORWARDS)]
+
+
+def collected_source(topics: Topics, validator: Validator) -> Source:
+    """Return what the collector heard: native records, which come from behind the engine too."""
+    return Source(COLLECTED, topics.collected, load_mapping("native"), 0, validator, feedback=True)
+
+
+async def _feedback(bootstrap: str, topics: Topics, validator: Validator) -> list[Source]:
+    """Return our own streams, as far as their topics are there: an older deployment has none for the collector."""
+    found = feedback_sources(topics, validator)
+    if await partition_count(bootstrap, topics.collected):
+        return [*found, collected_source(topics, validator)]
+    log.warning("nothing is read of the collector", missing=topics.collected, to_have_it="parcours topics apply")
+    return found
 
 
 async def run_live(
@@ -56,7 +72,7 @@ async def run(
     if plan is not None:
         await activate(bootstrap, topics, plan, at=0)
     announce(lambda: True)
-    feedback = feedback_sources(topics, sources[0].validator)
+    feedback = await _feedback(bootstrap, topics, sources[0].validator)
     if clock == "broker":
         await asyncio.gather(
             run_live(bootstrap, topics, sources, stop), run_live(bootstrap, topics, feedback, stop, "feedback")

@@ -46,12 +46,14 @@ def wanted(topics: Topics, partitions: int, journal_days: int = 30) -> list[Want
         Wanted(topics.cancels, partitions, kept),
         Wanted(topics.receipts, partitions, kept),
         Wanted(topics.forwards, partitions, kept),
+        Wanted(topics.collected, partitions, kept),
         Wanted(topics.vouchers, partitions, kept),
         # Small segments: a sender that opens a partition reads the uncompacted tail.
         Wanted(topics.sender_progress, partitions, {**compacted, "segment.bytes": str(8 * 1024 * 1024)}),
         Wanted(topics.dead_letters, 1, kept),
         Wanted(topics.plans, 1, compacted),
         Wanted(topics.products, 1, compacted),
+        Wanted(topics.suppressions, 1, compacted),
     ]
 
 

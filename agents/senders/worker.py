@@ -23,6 +23,7 @@ from agents.kafka.tables import partition_count
 from agents.senders.delivery import KafkaDeliveryLog
 from agents.senders.goods import TopicGoods
 from agents.senders.plans import PlanShelf
+from agents.senders.suppressed import TopicSuppressions
 from agents.senders.switches import SwitchBoard
 from models.receipt import Receipt
 from models.topics import Topics
@@ -32,6 +33,7 @@ from pipeline.sending.bucket import Bucket
 from pipeline.sending.catalogue import Goods
 from pipeline.sending.clock import SystemClock
 from pipeline.sending.lane import SenderLane
+from pipeline.sending.links import Links
 from pipeline.sending.outcome import Provider
 from pipeline.sending.progress import SenderProgress
 from pipeline.sending.protocol import FencedError, Suppressions, Switches
@@ -53,7 +55,8 @@ log = structlog.get_logger()
 class SenderOptions:
     """One sender process. `instance` names it for the group (static membership): a restart comes back as the same.
 
-    `goods` is the catalogue, None for that of the topic `products`.
+    `goods` is the catalogue, None for that of the topic `products`. With `links` messages lead back to the collector,
+    and `suppressions` are those of the topic, unless they are given.
     """
 
     bootstrap: str
@@ -64,6 +67,7 @@ class SenderOptions:
     suppressions: Suppressions | None = None
     switches: Switches | None = None
     goods: Goods | None = None
+    links: Links | None = None
 
 
 class _CountedLog(KafkaDeliveryLog):
@@ -83,8 +87,12 @@ class SenderWorker:
         self._board = SwitchBoard(options.bootstrap, options.topics)
         self._topic_goods = TopicGoods(options.bootstrap, options.topics)
         goods = options.goods or self._topic_goods
-        self._shelf = PlanShelf(options.bootstrap, options.topics, goods)
-        self._stage = SenderStage(options.channel, options.provider, self._shelf.renderer, options.suppressions, goods)
+        self._shelf = PlanShelf(options.bootstrap, options.topics, goods, options.links)
+        self._topic_suppressions: TopicSuppressions | None = None
+        if options.suppressions is None and options.links is not None:
+            self._topic_suppressions = TopicSuppressions(options.bootstrap, options.topics, options.links)
+        suppressions = options.suppressions or self._topic_suppressions
+        self._stage = SenderStage(options.channel, options.provider, self._shelf.renderer, suppressions, goods)
         self._breaker = Breaker()
         self._bucket = Bucket(options.provider.rate)
         self._slots = asyncio.Semaphore(options.provider.at_once)
@@ -112,8 +120,10 @@ class SenderWorker:
         await self._check_topics()
         self._tell_breaker()
         metrics.HELD.labels(options.channel).set(0)
-        # Nothing goes out before it is known what an operator paused, and what is in stock.
+        # Nothing goes out before it is known what an operator paused, who wants nothing, and what is in stock.
         await self._follow("switches", self._board.follow)
+        if self._topic_suppressions is not None:
+            await self._follow("suppressions", self._topic_suppressions.follow)
         if options.goods is None:
             await self._follow("catalogue", self._topic_goods.follow)
         members: AIOKafkaConsumer = clients.consumer(
@@ -153,6 +163,8 @@ class SenderWorker:
         waited = asyncio.create_task(known.wait())
         await asyncio.wait({waited, task}, return_when=asyncio.FIRST_COMPLETED)
         waited.cancel()
+        if task.done():
+            task.result()
 
     async def _check_topics(self) -> None:
         """A receipt lies where its command does: the three topics have one partition count."""
@@ -299,8 +311,9 @@ async def run(
     instance: str | None = None,
     announce: Callable[[Callable[[], bool]], None] = lambda _: None,
     goods: Goods | None = None,
+    links: Links | None = None,
 ) -> None:
     """Share the partitions of `delivery` with other senders until stopped; `announce` gets the readiness test."""
-    worker = SenderWorker(SenderOptions(bootstrap, provider, channel, topics, instance, goods=goods))
+    worker = SenderWorker(SenderOptions(bootstrap, provider, channel, topics, instance, goods=goods, links=links))
     announce(lambda: worker.ready)
     await worker.run(stop)

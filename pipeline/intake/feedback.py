@@ -1,4 +1,4 @@
-"""What comes back from behind the engine: receipts and forwarded events, as sources of their own."""
+"""What comes back from behind the engine: receipts, forwarded events, what the collector heard; each a source."""
 
 import msgspec
 
@@ -7,9 +7,10 @@ from models.identity import FORWARDS
 from models.ids import event_id
 from models.receipt import FINAL, Receipt
 
-__all__ = ["FORWARDS", "RECEIPTS", "event_of_receipt", "forwarded"]
+__all__ = ["COLLECTED", "FORWARDS", "RECEIPTS", "event_of_receipt", "forwarded"]
 
 RECEIPTS = "receipts"
+COLLECTED = "collected"
 
 
 def event_of_receipt(receipt: Receipt, position: Position) -> Event | None:

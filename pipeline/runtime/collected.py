@@ -16,6 +16,7 @@ from rocksdict import WriteBatch
 from models.dead_letter import DeadLetter
 from models.event import Event
 from pipeline.errors import RunError
+from pipeline.intake.feedback import COLLECTED
 from pipeline.intake.mapper import Mapper
 from pipeline.intake.record import SourceRecord
 from pipeline.runtime.folder import Folder, meta_key, stream_key
@@ -23,7 +24,6 @@ from pipeline.sending.hearing import Heard, IntakeError
 from pipeline.sending.links import Links
 from pipeline.sending.suppressions import Suppression, SuppressionTable, encode
 
-COLLECTED = "collected"
 SUPPRESSIONS = "suppress/"
 
 

@@ -32,7 +32,7 @@ from models.journal import Bundle, Entry, JournalMessage, PlanActivated, Scenari
 from models.progress import Progress
 from models.receipt import Receipt
 from pipeline.errors import RunError
-from pipeline.intake.feedback import FORWARDS, RECEIPTS, event_of_receipt, forwarded
+from pipeline.intake.feedback import COLLECTED, FORWARDS, RECEIPTS, event_of_receipt, forwarded
 from pipeline.intake.mapper import Mapper, validator_for
 from pipeline.intake.mapping import load_mapping
 from pipeline.journal.codec import decode, encode
@@ -41,7 +41,7 @@ from pipeline.runtime import operator
 from pipeline.runtime.batch import Batch
 from pipeline.runtime.carry import EmbeddedSender
 from pipeline.runtime.checkpoints import DailyCheckpoints
-from pipeline.runtime.collected import COLLECTED, CollectedStream
+from pipeline.runtime.collected import CollectedStream
 from pipeline.runtime.embedded_options import EmbeddedOptions, Pace
 from pipeline.runtime.folder import STREAMS, Folder, meta_key, stream_key
 from pipeline.runtime.operator import PlanSaid

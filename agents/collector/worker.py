@@ -1,0 +1,86 @@
+"""`parcours worker collector`: the collector as a process of a cluster."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+import structlog
+import uvicorn
+
+from agents.collector.app import build
+from agents.collector.hub import Hub
+from agents.collector.kafka import KafkaIntake
+from agents.collector.serve import channels_of, config
+from agents.collector.webhooks import routes_from_environment
+from agents.kafka.control import live_sources
+from models.topics import Topics
+from pipeline.errors import UsageError
+from pipeline.scenario.compile import compile_plan, read_settings
+from pipeline.sending.links import Links, links_from_environment
+
+log = structlog.get_logger()
+
+
+def needed_links() -> Links:
+    """Return the links of the environment's secret; UsageError without one: no folder keeps it for a cluster."""
+    found = links_from_environment()
+    if found is None:
+        raise UsageError(
+            "PARCOURS_SECRET (or PARCOURS_SECRET_FILE) is not set: collectors and senders need the same secret; "
+            "`openssl rand -hex 32` makes one"
+        )
+    return found
+
+
+async def hub_of(bootstrap: str, topics: Topics, intake: KafkaIntake) -> Hub:
+    """Return a hub for the live plan; UsageError where no plan is live. A change of its settings needs a restart."""
+    links, plan = needed_links(), await live_sources(bootstrap, topics)
+    if plan is None:
+        raise UsageError("no plan is live: `parcours apply` one first")
+    settings = read_settings(plan)
+    if settings.collector is None:
+        log.warning("no message leads here: the live plan's settings have no collector.url")
+    return Hub(
+        links=links,
+        intake=intake,
+        settings=settings,
+        base=settings.collector.url.rstrip("/") if settings.collector else "",
+        channels=channels_of(compile_plan(plan)),
+    )
+
+
+async def run(
+    *,
+    bootstrap: str,
+    topics: Topics,
+    host: str,
+    port: int,
+    proxies: str,
+    stop: asyncio.Event,
+    announce: Callable[[Callable[[], bool]], None] = lambda _: None,
+) -> None:
+    """Serve until stopped; `proxies` are the addresses whose X-Forwarded-For is believed."""
+    intake = KafkaIntake(bootstrap, topics)
+    hub = await hub_of(bootstrap, topics, intake)
+    await intake.start()
+    listener = _listening(host, port)
+    app = build(hub, *routes_from_environment(hub))
+    server = uvicorn.Server(config(app, log_config=None, proxy_headers=True, forwarded_allow_ips=proxies))
+    announce(lambda: server.started and intake.ready)
+    task = asyncio.create_task(server._serve([listener]), name="collector")
+    try:
+        waited = asyncio.create_task(stop.wait())
+        await asyncio.wait({waited, task}, return_when=asyncio.FIRST_COMPLETED)
+        waited.cancel()
+    finally:
+        server.should_exit = True
+        await asyncio.gather(task)
+        await intake.stop()
+        listener.close()
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), reuse_port=False)
+    except OSError as error:
+        raise UsageError(f"{host}:{port} cannot be listened on ({error.strerror}): name another with --port") from None
