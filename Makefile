@@ -1,10 +1,10 @@
-# make setup | run | test | sim | lint | docs | bench | lock | clean
+# make setup | run | test | sim | fault | lint | docs | bench | lock | clean
 PYTHON ?= python3.11
 BIN := .venv/bin
 TESTS ?= tests
 STAMP := .venv/.installed
 
-.PHONY: setup run test sim lint docs lock bench clean
+.PHONY: setup run test sim fault lint docs lock bench clean
 
 setup: $(STAMP)
 
@@ -43,6 +43,10 @@ docs: $(STAMP)
 # The cluster on one thread, from seeds: make sim SEEDS=1000; one again: FIRST=17 SEEDS=1; a planted bug: BUG=no_fencing
 sim: $(STAMP)
 	$(BIN)/python -m tests.sim.run --seeds $(or $(SEEDS),100) --first $(or $(FIRST),0) $(if $(BUG),--bug $(BUG))
+
+# Real processes on a real broker, and what breaks them: make fault ROWS=short, ROWS=zombie,kill SEED=7 INJECTIONS=20 BUG=no_fencing
+fault: $(STAMP)
+	$(BIN)/python -m tests.fault.run --rows $(or $(ROWS),all) $(if $(SEED),--seed $(SEED)) $(if $(INJECTIONS),--injections $(INJECTIONS)) $(if $(BUG),--bug $(BUG))
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.report

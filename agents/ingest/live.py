@@ -32,6 +32,7 @@ from agents.ingest.sources import Source
 from agents.ingest.writer import JournalWriter
 from agents.kafka import clients
 from agents.kafka.control import epoch_key, first_key, put, read_plans
+from agents.pausing import pause_at
 from models.dead_letter import DeadLetter
 from models.event import Event, Position
 from models.journal import SourceChanged, Tick
@@ -157,6 +158,7 @@ class LiveIngest:
         self._acks.append((time.time(), self.writer.appended_at))
         for clock, partition, tick in ticks:
             clock.acknowledged(partition, tick)
+        pause_at("written", self.group)
         await self._commit(busy)
 
     async def _commit(self, places: list[TopicPartition]) -> None:

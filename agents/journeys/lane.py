@@ -25,6 +25,7 @@ from agents.journeys.measuring import Measures
 from agents.journeys.restore import restore
 from agents.journeys.transacting import send
 from agents.kafka import clients
+from agents.pausing import pause_at
 from models.ids import digest
 from models.journal import JournalMessage
 from models.progress import Progress
@@ -220,12 +221,17 @@ class Lane:
         batch = runtime.take()
         with metrics.COMMITS.time():
             await producer.begin_transaction()  # 1
+            pause_at("begun", self.partition)
             sent = await send(producer, self.place.topics, self.partition, store, batch)  # 3
+            pause_at("sent", self.partition)
             offset = await sent.offset()  # 4
+            pause_at("flushed", self.partition)
             if PAUSE_ENV in os.environ:
                 await self._pause()
             await producer.commit_transaction()
+            pause_at("committed", self.partition)
             store.apply_at(batch, offset)  # 5
+            pause_at("stored", self.partition)
             runtime.committed()
         return batch
 

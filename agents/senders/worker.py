@@ -20,6 +20,7 @@ from aiokafka.errors import KafkaError
 from agents import metrics
 from agents.kafka import clients
 from agents.kafka.tables import partition_count
+from agents.pausing import pause_at
 from agents.senders.delivery import KafkaDeliveryLog
 from agents.senders.goods import TopicGoods
 from agents.senders.plans import PlanShelf
@@ -74,7 +75,12 @@ class _CountedLog(KafkaDeliveryLog):
     """Counts the receipts that were committed."""
 
     async def commit(self, receipts: list[Receipt], progress: SenderProgress) -> None:
+        intents = any(one.state == "intent" for one in receipts)
+        if receipts and not intents:
+            pause_at("called", self.partition)
         await super().commit(receipts, progress)
+        if intents:
+            pause_at("intents", self.partition)
         for one in receipts:
             metrics.RECEIPTS.labels(one.channel, one.state).inc()
 
