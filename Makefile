@@ -52,7 +52,7 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.report
 
 lock:
-	$(BIN)/uv pip compile pyproject.toml --extra build --extra kafka-local --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --universal --python-version 3.11 -q -o requirements/run.txt
+	$(BIN)/uv pip compile pyproject.toml --extra build --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --universal --python-version 3.11 -q -o requirements/run.txt
 	$(BIN)/uv pip compile pyproject.toml --extra build --extra kafka-local --extra dev --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --universal --python-version 3.11 -q -o requirements/dev.txt
 
 clean:

@@ -12,7 +12,9 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from pipeline.errors import RunError
 
@@ -65,8 +67,8 @@ def free_port() -> int:
         return port
 
 
-def properties(folder: Path, port: int, controller: int) -> str:
-    """Return server.properties of one node: quick to start, quick to come back after a kill."""
+def properties(folder: Path, port: int, controller: int, more: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return server.properties of one node: quick to start, quick to come back after a kill; `more` goes before."""
     said = {
         "process.roles": "broker,controller",
         "node.id": 1,
@@ -87,6 +89,7 @@ def properties(folder: Path, port: int, controller: int) -> str:
         "transaction.abort.timed.out.transaction.cleanup.interval.ms": 1000,
         "broker.session.timeout.ms": 2000,
         "broker.heartbeat.interval.ms": 500,
+        **more,
     }
     return "\n".join(f"{key}={value}" for key, value in said.items()) + "\n"
 
@@ -109,8 +112,17 @@ def running(folder: Path) -> str | None:
     return f"127.0.0.1:{port.read_text()}"
 
 
-def start(folder: Path, port: int = 0) -> str:
-    """Start a broker in a folder (again, with what it holds) and return its address once it answers."""
+def start(
+    folder: Path, port: int = 0, more: Mapping[str, str] = MappingProxyType({}), formatting: Sequence[str] = ()
+) -> str:
+    """Start a broker in a folder (again, with what it holds) and return its address once it answers.
+
+    Args:
+        folder: Its log, properties and process id.
+        port: Of its plain listener; 0 for the one it had, else a free one.
+        more: Properties that go before ours.
+        formatting: Words for the storage tool, when the folder is new.
+    """
     already = running(folder)
     if already:
         return already
@@ -118,9 +130,10 @@ def start(folder: Path, port: int = 0) -> str:
     kept = folder / "port"
     port = port or (int(kept.read_text()) if kept.exists() else free_port())
     config = folder / "server.properties"
-    config.write_text(properties(folder, port, free_port()))
+    config.write_text(properties(folder, port, free_port(), more))
     if not (folder / "log" / "meta.properties").exists():
-        words = _java(folder, "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(config))
+        tool = ("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(config))
+        words = _java(folder, *tool, *formatting)
         done = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603 - fixed words
         if done.returncode != 0:
             raise RunError(f"Kafka's folder cannot be made: {(done.stderr or done.stdout)[-400:]}")

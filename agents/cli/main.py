@@ -71,6 +71,12 @@ def parcours() -> None:
     """Customer journeys on a store's event log: the right message, once, with its reason."""
 
 
+def _of_kafka(error: Exception) -> bool:
+    """Commands without a broker never load its library."""
+    known = sys.modules.get("aiokafka.errors")
+    return known is not None and isinstance(error, known.KafkaError)
+
+
 def main() -> None:
     """Run the command; exit 0 done, 1 a failure of the run, 2 wrong use."""
     try:
@@ -84,6 +90,12 @@ def main() -> None:
         click.echo(f"parcours: {error}", err=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:
+        sys.exit(1)
+    except Exception as error:
+        if not _of_kafka(error):
+            raise
+        hint = "are the brokers up, and do --bootstrap and docs/deploy/security.md fit them?"
+        click.echo(f"parcours: Kafka: {error}: {hint}", err=True)
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
 

@@ -13,7 +13,6 @@ import hashlib
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import OffsetAndMetadata
 
 from agents.kafka import clients
@@ -47,7 +46,7 @@ def footprint_of(metadata: str) -> Footprint | None:
 
 async def committed(bootstrap: str, group: str) -> dict[TopicPartition, OffsetAndMetadata]:
     """Return a group's offsets with what they carry."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = clients.admin(bootstrap)
     await admin.start()
     try:
         held: dict[TopicPartition, OffsetAndMetadata] = await admin.list_consumer_group_offsets(group)

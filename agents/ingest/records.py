@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
@@ -96,7 +95,7 @@ class History:
         reraise=True,
     )
     async def _alone(self) -> None:
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
+        admin = clients.admin(self.bootstrap)
         await admin.start()
         try:
             answers = await admin.describe_consumer_groups([self.group])

@@ -189,6 +189,8 @@ def build(bootstrap: str, topics: Topics, data: Path, instance: str, partitions:
         topic_allow_declare=False,
         topic_disable_leader=True,
         table_standby_replicas=0,
+        # It makes its folder when it starts, and a container's working folder cannot be written.
+        datadir=str(data / "faust"),
         web_enabled=False,
         web_bind="127.0.0.1",
     )

@@ -1,8 +1,14 @@
-"""Kafka clients with the settings that were measured to work; every default that is dangerous is set here."""
+"""Kafka clients with the settings that were measured to work; every default that is dangerous is set here.
+
+How they log in and encrypt is the environment's to say: `agents.kafka.security`.
+"""
 
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+
+from agents.kafka.security import connection
 
 BATCH_BYTES = 900_000
 TRANSACTION_MS = 15_000
@@ -23,6 +29,7 @@ def consumer(bootstrap: str, *topics: str, group: str | None = None, **more: Any
         "fetch_max_wait_ms": FETCH_WAIT_MS,
         "max_partition_fetch_bytes": 4 * 1024 * 1024,
         "metadata_max_age_ms": 5_000,
+        **connection(),
         **more,
     }
     return AIOKafkaConsumer(*topics, **said)
@@ -39,11 +46,17 @@ def producer(bootstrap: str, *, transactional_id: str | None = None, **more: Any
         "max_request_size": 4 * 1024 * 1024,
         "retry_backoff_ms": RETRY_MS,
         "request_timeout_ms": REQUEST_MS,
+        **connection(),
         **more,
     }
     if transactional_id is not None:
         said |= {"transactional_id": transactional_id, "transaction_timeout_ms": TRANSACTION_MS}
     return AIOKafkaProducer(**said)
+
+
+def admin(bootstrap: str) -> AIOKafkaAdminClient:
+    """Return a client for topics, groups and their settings."""
+    return AIOKafkaAdminClient(bootstrap_servers=bootstrap, **connection())
 
 
 async def drop(client: AIOKafkaProducer) -> None:

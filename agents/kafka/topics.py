@@ -8,6 +8,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
+from agents.kafka import clients
 from models.topics import Topics
 from pipeline.errors import RunError
 
@@ -59,7 +60,7 @@ def wanted(topics: Topics, partitions: int, journal_days: int = 30) -> list[Want
 
 async def compare(bootstrap: str, plan: list[Wanted]) -> dict[str, str]:
     """Return what is wrong, by topic: missing, a wrong partition count, a wrong setting."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = clients.admin(bootstrap)
     await admin.start()
     try:
         there = set(await admin.list_topics())
@@ -105,7 +106,7 @@ async def create(bootstrap: str, topics: list[Wanted]) -> None:
     """Make topics; those that exist already are left as they are."""
     if not topics:
         return
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = clients.admin(bootstrap)
     await admin.start()
     try:
         copies = min(COPIES, len((await admin.describe_cluster())["brokers"]))

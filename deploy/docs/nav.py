@@ -7,6 +7,7 @@ from typing import Any
 SECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "Start": ("tutorial", ("first-scenario", "own-topics")),
     "Reference": ("reference", ("scenario-language", "scenarios", "commands", "seeing-before-sending", "mappings")),
+    "Deploy": ("deploy", ()),
     "Operate": ("operate", ()),
     "Decisions": ("decisions", ()),
 }
