@@ -73,6 +73,13 @@ BREAKER = Gauge(
     "parcours_breaker_open", "1 while a provider in trouble is left alone", ["channel", "provider"], registry=REGISTRY
 )
 CATALOGUE_LEFT_OUT = Counter("parcours_catalogue_left_out", "Records of the catalogue left out", registry=REGISTRY)
+PROJECTED = Counter("parcours_projector_records", "Records folded into the read model", ["stream"], registry=REGISTRY)
+PROJECTOR_LAG = Gauge(
+    "parcours_projector_lag", "Offsets that the read model is behind the end of a stream", ["stream"], registry=REGISTRY
+)
+UNREADABLE = Counter(
+    "parcours_projector_unreadable", "Records that the read model leaves out: not ours", ["stream"], registry=REGISTRY
+)
 
 HEARD = Counter("parcours_collector_heard", "What customers and providers said", ["type", "machine"], registry=REGISTRY)
 REFUSED = Counter("parcours_collector_refused", "Requests that changed nothing", ["route", "why"], registry=REGISTRY)

@@ -1,4 +1,4 @@
-"""`parcours worker ingest|journeys|sender|collector`: one process of a cluster."""
+"""`parcours worker ingest|journeys|sender|collector|projector`: one process of a cluster."""
 
 import asyncio
 import os
@@ -220,3 +220,39 @@ def collector(**said: Any) -> None:
         ),
         ready,
     )
+
+
+DATABASE = click.option(
+    "--database",
+    envvar="PARCOURS_DATABASE",
+    required=True,
+    help="The read model: postgresql://USER@HOST/NAME; its password in PARCOURS_DATABASE_PASSWORD.",
+)
+
+
+@worker.command()
+@_common
+@DATABASE
+@click.option("--instance", help="This projector's slot: stays the same at restart.")
+@click.option("--group", default="projector", help="Of the processes that share one database; each database its own.")
+@click.option("--keep-days", default=90, help="How many days of log time events, decisions and messages are kept.")
+@click.option("--keep-counts-days", default=400, help="How many days of log time the sums by day are kept.")
+@click.option("--rebuild", is_flag=True, help="Empty the read model first: it is made again from the log.")
+def projector(**said: Any) -> None:
+    """Follow the log into the database that the console reads."""
+    from agents.projector.cluster import ProjectorOptions, run
+    from agents.projector.database import PASSWORD, open_database
+    from agents.projector.retention import Retention
+
+    engine = open_database(said["database"], password=os.environ.get(PASSWORD, ""))
+    options = ProjectorOptions(
+        bootstrap=said["bootstrap"],
+        engine=engine,
+        topics=Topics(said["prefix"]),
+        instance=said["instance"],
+        group=said["group"],
+        retention=Retention(said["keep_days"], said["keep_counts_days"]),
+        rebuild=said["rebuild"],
+    )
+    ready = Readiness()
+    _run(said, lambda stop: run(options, stop, ready.announce), ready)

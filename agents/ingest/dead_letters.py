@@ -26,3 +26,21 @@ def letter_of(record: Any) -> dict[str, Any]:
     value = None if record.value is None else record.value.decode(errors="replace")
     numbers = {name: int(ours.get(name, 0)) for name in ("partition", "offset")}
     return {"number": record.offset, **ours, **numbers, "value": value}
+
+
+def stored_letter(record: Any) -> DeadLetter:
+    """Return a dead letter as the embedded run stores it, from its record; `at` is the broker's time (UTC ms)."""
+    said = letter_of(record)
+    return DeadLetter(
+        stage=str(said.get("stage", "")),
+        reason=str(said.get("reason", "")),
+        path=str(said.get("path", "")),
+        source=str(said.get("source", "")),
+        partition=int(said["partition"]),
+        epoch=int(said.get("epoch", 0)),
+        offset=int(said["offset"]),
+        index=int(said.get("index", 0)),
+        key=record.key,
+        value=record.value,
+        at=record.timestamp,
+    )

@@ -1,9 +1,18 @@
 """What one batch of the log adds to the tables: gathered in memory, written in one transaction."""
 
 from collections import defaultdict
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
+import msgspec
+import structlog
+
+from agents import metrics
 from models.dead_letter import DeadLetter
+from pipeline.journal.codec import JournalError
+
+log = structlog.get_logger()
+Read = TypeVar("Read")
 
 
 class Record(NamedTuple):
@@ -15,6 +24,18 @@ class Record(NamedTuple):
     value: bytes | None
     key: bytes | None = None
     letter: DeadLetter | None = None
+
+
+def read(record: Record, decode: Callable[[bytes], Read]) -> Read | None:
+    """Return a record decoded; None for one without a value, and for one that is none of ours, which is counted."""
+    if record.value is None:
+        return None
+    try:
+        return decode(record.value)
+    except (msgspec.DecodeError, UnicodeDecodeError, JournalError):
+        metrics.UNREADABLE.labels(record.stream).inc()
+        log.warning("a record cannot be read", stream=record.stream, partition=record.partition, offset=record.offset)
+        return None
 
 
 class Sums:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from agents.projector.batch import Enrolled, Record, Sums
+from agents.projector.batch import Enrolled, Record, Sums, read
 from models.decision import Decision
 
 ENDS = frozenset({"exited", "completed", "dropped"})
@@ -19,8 +19,8 @@ _json = msgspec.json.Encoder().encode
 class DecisionFold:
     """The decisions of one batch."""
 
-    def __init__(self, day: Callable[[int], str]):
-        self._day = day
+    def __init__(self, day: Callable[[int, int], str]):
+        self._day = day  # from a partition and a time (UTC ms)
         self._found: list[tuple[Record, Decision]] = []
         self.rows: list[tuple[Any, ...]] = []
         self.counts = Sums()
@@ -32,8 +32,9 @@ class DecisionFold:
     def read(self, records: Iterable[Record]) -> None:
         """Take records of `decisions`."""
         for record in records:
-            if record.value is not None:
-                self._found.append((record, _decoder.decode(record.value)))
+            one = read(record, _decoder.decode)
+            if one is not None:
+                self._found.append((record, one))
 
     def names(self) -> set[str]:
         """Return the enrolments that are spoken of: their rows are wanted before `fold`."""
@@ -43,7 +44,7 @@ class DecisionFold:
         """Fold what was read over the rows that are known, by enrolment."""
         self._known = known
         for record, one in self._found:
-            day = self._day(one.at)
+            day = self._day(record.partition, one.at)
             if one.outcome == "dropped" and one.reason == "erasure":
                 self.erased.append(one.customer)
             self.rows.append(

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from agents.projector.batch import Record, Sums
+from agents.projector.batch import Record, Sums, read
 from agents.projector.schema import commands as commands_table
 from models.event import Event
 from models.identity import LINKED
@@ -59,7 +59,7 @@ def _link(visitor: Visitor, known: str) -> None:
 class JournalFold:
     """The journal messages of one batch."""
 
-    def __init__(self, tables: SourceTables, definitions: Callable[[str], Definitions | None]):
+    def __init__(self, tables: SourceTables, definitions: Callable[[str], Definitions]):
         self._tables = tables
         self._definitions = definitions
         self._found: list[tuple[Record, int, Event | PlanActivated]] = []
@@ -70,18 +70,19 @@ class JournalFold:
         self.orders = OrderDeltas()
         self.counts = Sums()
         self.touched: dict[str, list[int]] = {}  # command -> opened_at, clicked_at
-        self.plan = ""
+        self.plans: dict[int, str] = {}
         self.erased: list[str] = []
         self._visitors: dict[str, Visitor] = {}
 
     def read(self, records: Iterable[Record]) -> None:
         """Take messages of the journal; what the engine would take twice is left out."""
         for record in records:
-            if record.value is None:
+            bundle = read(record, decode)
+            if bundle is None:
                 continue
             table = self._tables.of(record.partition)
             self.partitions.add(record.partition)
-            for number, entry in enumerate(decode(record.value).entries):
+            for number, entry in enumerate(bundle.entries):
                 if isinstance(entry, Event):
                     if table.accept(entry.position):
                         self._found.append((record, number, entry))
@@ -104,19 +105,20 @@ class JournalFold:
             if isinstance(one, Event) and one.type in FEEDBACK and one.data.get("command_id")
         }
 
-    def fold(self, known: dict[str, Any], commands: dict[str, Any], plan: str, day: Callable[[str], Any]) -> None:
-        """Fold what was read over the visitors and commands that are known, under the plan that is live."""
+    def fold(
+        self, known: dict[str, Any], commands: dict[str, Any], plan: Callable[[int], str], day: Callable[[str], Any]
+    ) -> None:
+        """Fold what was read over the visitors and commands that are known, under each partition's live plan."""
         self._known, self._commands = known, commands
-        self.plan = plan
-        definitions, day_of = self._definitions(plan), day(plan)
         for record, number, one in self._found:
             if isinstance(one, PlanActivated):
-                self.plan = one.plan
-                definitions, day_of = self._definitions(one.plan), day(one.plan)
-            elif one.type == "erasure_requested":
+                self.plans[record.partition] = one.plan
+                continue
+            if one.type == "erasure_requested":
                 self._forget(one.customer)
-            elif definitions is not None:
-                self._event(record, number, one, definitions, day_of(one.at))
+                continue
+            live = self.plans.get(record.partition) or plan(record.partition)
+            self._event(record, number, one, self._definitions(live), day(live)(one.at))
 
     def _event(self, record: Record, number: int, one: Event, definitions: Definitions, day: str) -> None:
         visitor = self._visitor(one.customer)

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from agents.projector.batch import Record, Sums
+from agents.projector.batch import Record, Sums, read
 from models.command import Command, DeliveryRecord
 from models.receipt import FINAL, Receipt
 
@@ -16,8 +16,8 @@ _receipt = msgspec.json.Decoder(Receipt)
 class MessageFold:
     """The commands and receipts of one batch: rows of `commands` by id, receipts, ends by day."""
 
-    def __init__(self, day: Callable[[int], str]):
-        self._day = day
+    def __init__(self, day: Callable[[int, int], str]):
+        self._day = day  # from a partition and a time (UTC ms)
         self._commands: dict[str, dict[str, Any]] = {}
         self.receipts: list[tuple[Any, ...]] = []
         self.counts = Sums()
@@ -25,9 +25,7 @@ class MessageFold:
     def read_delivery(self, records: Iterable[Record]) -> None:
         """Take records of `delivery`: the commands among them."""
         for record in records:
-            if record.value is None:
-                continue
-            one = _delivery.decode(record.value)
+            one = read(record, _delivery.decode)
             if isinstance(one, Command):
                 self._of(one.id, one).update(
                     enrolment=one.enrolment,
@@ -41,18 +39,15 @@ class MessageFold:
     def read_receipts(self, records: Iterable[Record]) -> None:
         """Take records of `receipts`; an intent says nothing that its outcome does not."""
         for record in records:
-            if record.value is None:
-                continue
-            one = _receipt.decode(record.value)
-            if one.state == "intent":
+            one = read(record, _receipt.decode)
+            if one is None or one.state == "intent":
                 continue
             row = self._of(one.command, one)
             row.update(state=one.state, reason=one.reason)
             if one.state in FINAL:
                 row["ended_at"] = one.at
-                self.counts.add(
-                    (self._day(one.at), one.scenario, "", f"receipt_{one.state}", one.step, one.reason[:80]), 1
-                )
+                day = self._day(record.partition, one.at)
+                self.counts.add((day, one.scenario, "", f"receipt_{one.state}", one.step, one.reason[:80]), 1)
             self.receipts.append(
                 (
                     record.partition, record.offset, one.at, one.customer, one.command, one.state, one.reason,

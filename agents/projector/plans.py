@@ -10,10 +10,15 @@ from pipeline.scenario.sources import PlanSources
 
 
 class PlanShelf:
-    """Compiles a plan's definitions once; `sources` finds a plan by its hash."""
+    """Compiles a plan's definitions once; `sources` finds a plan by its hash.
 
-    def __init__(self, sources: Callable[[str], PlanSources | None]):
+    `live` names the plan that was applied last: it stands in for one whose activation the log does not hold any more,
+    or has not shown yet.
+    """
+
+    def __init__(self, sources: Callable[[str], PlanSources | None], live: Callable[[], str] = lambda: ""):
         self._sources = sources
+        self.live = live
         self._definitions: dict[str, Definitions] = {}
         self._days: dict[str, Callable[[int], str]] = {}
 
@@ -23,8 +28,12 @@ class PlanShelf:
             self._definitions[plan] = self._compile(plan)
         return self._definitions[plan]
 
+    def sources(self, plan: str) -> PlanSources | None:
+        """Return a plan's sources, None where they are not stored."""
+        return self._sources(plan) if plan else None
+
     def _compile(self, plan: str) -> Definitions:
-        sources = (self._sources(plan) if plan else None) or PlanSources({})
+        sources = self.sources(plan) or PlanSources({})
         try:
             spec = read_settings(sources)
             return compile_definitions(spec, engine_settings(spec))

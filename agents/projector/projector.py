@@ -25,7 +25,7 @@ from pipeline.errors import RunError
 from pipeline.insight.funnels import attempt_rows, stage_rows
 from pipeline.store.codec import COLD, HOT, PROGRESS
 
-PLAN = "plan"
+PLAN, KEPT = "plan", "kept-plan/"
 CHANGELOG = "customers-changelog"
 OF_ONE_CUSTOMER = (
     schema.decisions, schema.receipts, schema.events, schema.commands, schema.enrolments, schema.attempts,
@@ -50,7 +50,7 @@ class Projector:
         self._next: dict[Place, int] | None = None
         self._tables = SourceTables()
         self._loaded: set[int] = set()
-        self.plan = ""
+        self._plans: dict[str, str] = {}
 
     def positions(self) -> dict[Place, int]:
         """Return the next offset of every stream's partition that was read."""
@@ -58,8 +58,16 @@ class Projector:
             with self.engine.connect() as connection:
                 rows = connection.execute(select(schema.positions)).all()
                 self._next = {(row.topic, row.partition): row.next for row in rows}
-                self.plan = (_meta(connection, PLAN) or b"").decode()
+                found = connection.execute(select(schema.meta).where(schema.meta.c.name.startswith(PLAN))).all()
+                self._plans = {row.name: bytes(row.value).decode() for row in found}
         return self._next
+
+    def plan(self, partition: int) -> str:
+        """Return the hash of the plan under which a partition's records count now."""
+        return self._plans.get(_plan_key(partition)) or self.plans.live()
+
+    def _day(self, partition: int, at: int) -> str:
+        return self.plans.day(self.plan(partition))(at)
 
     def apply(self, records: Iterable[Record]) -> int:
         """Fold records in, in one transaction; return how many were new. An error leaves everything as it was."""
@@ -89,11 +97,10 @@ class Projector:
     def _write(self, connection: Connection, fresh: dict[str, list[Record]]) -> None:
         writer = Writer(connection)
         journal = self._journal(connection, writer, fresh.get("journal", []))
-        day = self.plans.day(self.plan)
-        decisions = DecisionFold(day)
+        decisions = DecisionFold(self._day)
         decisions.read(fresh.get("decisions", []))
         decisions.fold(writer.rows_of(schema.enrolments, decisions.names()))
-        messages = MessageFold(day)
+        messages = MessageFold(self._day)
         messages.read_delivery(fresh.get("delivery", []))
         messages.read_receipts(fresh.get("receipts", []))
         messages.touched(journal.touched)
@@ -106,15 +113,15 @@ class Projector:
         for sums in (decisions.counts, messages.counts, journal.counts):
             writer.upsert(schema.counts, sums.rows(), ADD)
         writer.insert(schema.dead_letters, _letters(fresh.get("dead-letters", [])))
-        self._changelog(connection, writer, fresh.get(CHANGELOG, []))
+        self._changelog(writer, fresh.get(CHANGELOG, []))
         for name in sorted({*journal.erased, *decisions.erased}):
             _erase(connection, name)
 
-    def _changelog(self, connection: Connection, writer: Writer, records: Sequence[Record]) -> None:
-        writer.upsert(schema.customers, _states(records), SET)
+    def _changelog(self, writer: Writer, records: Sequence[Record]) -> None:
+        states = _states(records)
+        writer.upsert(schema.customers, [row for row in states if row[2]], SET)
+        writer.delete(schema.customers, [row[:2] for row in states if not row[2]])
         writer.upsert(schema.meta, _progress(records), SET)
-        if any(record.value is None for record in records):
-            connection.execute(schema.customers.delete().where(schema.customers.c.value == b""))
 
     def _journal(self, connection: Connection, writer: Writer, records: Sequence[Record]) -> JournalFold:
         for partition in {record.partition for record in records} - self._loaded:
@@ -125,7 +132,7 @@ class Projector:
         known = writer.rows_of(schema.visitors, fold.names())
         commands = writer.rows_of(schema.commands, fold.commands())
         fold.fold(known, commands, self.plan, self.plans.day)
-        self.plan = fold.plan
+        self._plans |= {_plan_key(partition): plan for partition, plan in fold.plans.items()}
         writer.insert(schema.events, fold.events)
         writer.upsert(schema.visitors, fold.visitors(), SET)
         writer.upsert(schema.nodes, [(*key, *sums) for key, sums in fold.map.nodes.items()], ADD)
@@ -135,8 +142,17 @@ class Projector:
         writer.upsert(schema.credits_, [(*key, *sums) for key, sums in fold.orders.credits.items()], ADD)
         if records:
             stored = [(f"sources/{one}", self._tables.encoded(one)) for one in sorted(fold.partitions)]
-            writer.upsert(schema.meta, [*stored, (PLAN, self.plan.encode())], SET)
+            writer.upsert(schema.meta, [*stored, *self._plan_rows(fold.plans)], SET)
         return fold
+
+    def _plan_rows(self, activated: dict[int, str]) -> list[tuple[object, ...]]:
+        """Return what is kept of plans: which is live in each partition, and the sources, for who has no log beside."""
+        rows: dict[str, bytes] = {_plan_key(partition): plan.encode() for partition, plan in activated.items()}
+        for plan in activated.values():
+            sources = self.plans.sources(plan)
+            if sources is not None:
+                rows[f"{KEPT}{plan}"] = sources.encode()
+        return list(rows.items())
 
     def _move(self, connection: Connection, known: dict[Place, int], moved: dict[Place, int]) -> None:
         table = schema.positions
@@ -148,6 +164,10 @@ class Projector:
             mine = (table.c.topic == topic) & (table.c.partition == partition) & (table.c.next == before)
             if connection.execute(update(table).where(mine).values(next=offset)).rowcount != 1:
                 raise SupersededError(f"another projector reads {topic}/{partition}: give each database one group")
+
+
+def _plan_key(partition: int) -> str:
+    return f"{PLAN}/{partition}" if partition else PLAN
 
 
 def _meta(connection: Connection, name: str) -> bytes | None:

@@ -34,6 +34,13 @@ def prune(engine: Engine, newest_at: int, retention: Retention) -> int:
     return gone + sum(_slice(engine, table, table.c.day < oldest) for table in BY_DAY)
 
 
+def prune_all(engine: Engine, retention: Retention) -> None:
+    """Delete, slice by slice, all that is older than its retention by now."""
+    newest = newest_at(engine)
+    while prune(engine, newest, retention):
+        pass
+
+
 def _slice(engine: Engine, table: Table, old: object) -> int:
     keys = tuple_(*table.primary_key.columns)
     chosen = select(*table.primary_key.columns).where(old).limit(SLICE)  # type: ignore[arg-type]

@@ -20,9 +20,10 @@ from sqlalchemy import (
 metadata = MetaData()
 
 
-def text(name: str, *, key: bool = False) -> Column[str]:
-    """Return a text column that is never null."""
-    return Column(name, Text, primary_key=key, nullable=False, server_default=None if key else "")
+def text(name: str, *, key: bool = False, beside: str = "") -> Column[str]:
+    """Return a text column that is never null; it is said anew, "" too, whenever the column `beside` is."""
+    said = {"beside": beside} if beside else None
+    return Column(name, Text, primary_key=key, nullable=False, server_default=None if key else "", info=said)
 
 
 def big(name: str, *, key: bool = False, null: bool = False) -> Column[int]:
@@ -65,7 +66,7 @@ dead_letters = Table(
 commands = Table(
     "commands", metadata, text("id", key=True), text("customer"), text("scenario"), text("step"), text("channel"),
     text("purpose"), text("enrolment"), text("version"), text("source"), big("source_offset"),
-    big("due_at"), big("emitted_at"), text("state"), text("reason"),
+    big("due_at"), big("emitted_at"), text("state"), text("reason", beside="state"),
     big("ended_at"), big("opened_at"), big("clicked_at"),
     Index("commands_customer", "customer", "due_at"), Index("commands_due", "due_at"),
     Index("commands_scenario", "scenario", "due_at"),

@@ -34,6 +34,16 @@ class Writer:
         if rows:
             self._write(table, rows, f"do update set {self._changes(table, how)}")
 
+    def delete(self, table: Table, keys: Sequence[Row]) -> None:
+        """Take rows away by their keys, each in the order of the table's key columns."""
+        if not keys:
+            return
+        names = [self._quote(column.name) for column in table.primary_key.columns]
+        mark = "%s" if self._postgres else "?"
+        where = " and ".join(f"{name} = {mark}" for name in names)
+        said = f"delete from {self._quote(table.name)} where {where}"  # noqa: S608
+        self._cursor().executemany(said, [[clean(one) if type(one) is str else one for one in key] for key in keys])
+
     def _changes(self, table: Table, how: str) -> str:
         return ", ".join(self._change(table, column, how) for column in table.columns if not column.primary_key)
 
@@ -46,7 +56,8 @@ class Writer:
             return f"{name} = {new}"
         if isinstance(column.type, BigInteger):
             return f"{name} = case when {new} > {old} then {new} else {old} end"
-        return f"{name} = case when {new} <> '' then {new} else {old} end"
+        said = f"excluded.{self._quote(column.info['beside'])}" if "beside" in column.info else new
+        return f"{name} = case when {said} <> '' then {new} else {old} end"
 
     def _write(self, table: Table, rows: Sequence[Row], conflict: str) -> None:
         name = self._quote(table.name)

@@ -1,0 +1,153 @@
+"""The read model of a cluster: what the topics say, once, whatever is killed; away, it is missed by nobody."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+
+from agents.kafka.reading import KafkaReader
+from agents.projector.database import open_database
+from tests.broker.cluster import Cluster, wait_for
+from tests.projector.kit import ask, tables
+from tests.projector.postgres import Server, running
+
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
+PARTITIONS = 4
+CUSTOMERS = 40
+OPEN = {"consent_default": "granted", "require_address": "false"}
+
+
+def history(path: Path, hour: int) -> Path:
+    """An hour in the shop: everybody looks and fills a cart, a third orders, a record is of no use."""
+    rows: list[dict[str, Any]] = []
+    for number in range(CUSTOMERS):
+        who, at = f"c{number}", f"2026-01-05T{hour:02d}:{number:02d}"
+        rows.append({"type": "product_viewed", "customer": who, "occurred_at": f"{at}:00Z", "product_id": "p1"})
+        items = [{"product_id": f"p{hour}", "price": 20}]
+        rows.append({"type": "cart_updated", "customer": who, "occurred_at": f"{at}:20Z", "items": items})
+        if number % 3 == 0:
+            order = {"order_id": f"o{hour}-{number}", "total": 20}
+            rows.append({"type": "order_placed", "customer": who, "occurred_at": f"{at}:40Z", **order})
+    rows.append(
+        {"type": "order_placed", "customer": "c1", "occurred_at": f"2026-01-05T{hour:02d}:59:00Z", "total": "x"}
+    )
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with running() as one:
+        yield one
+
+
+@pytest.fixture
+def cluster(kafka: str, tmp_path: Path) -> Iterator[Cluster]:
+    one = Cluster(kafka, tmp_path, [{"name": "shop", "mapping": "native"}], OPEN)
+    one.topics_apply(PARTITIONS)
+    publish(one, 8)
+    one.ingest("--clock", "records", "--follow")
+    one.journeys("a")
+    one.start("sender", "--channel", "email", "--outbox", tmp_path / "outbox")
+    yield one
+    one.stop()
+
+
+def publish(cluster: Cluster, hour: int) -> None:
+    file = history(cluster.folder / f"{hour}.ndjson", hour)
+    cluster.run("produce", "--input", file, "--mapping", "native", "--topic", cluster.topic_of["shop"])
+
+
+def database(server: Server, name: str) -> tuple[str, Engine]:
+    admin = open_database(server.url)
+    with admin.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(f"create database {name}"))
+    admin.dispose()
+    url = f"{server.url.rpartition('/')[0]}/{name}"
+    return url, open_database(url)
+
+
+def reader(cluster: Cluster) -> KafkaReader:
+    return KafkaReader(cluster.bootstrap, cluster.topics)
+
+
+def settled(cluster: Cluster) -> bool:
+    """Say whether the pipeline has done all that the log asks for."""
+    found = reader(cluster).ledger()
+    return bool(found["commands"]["in"] and found["commands"]["pending"] == 0)
+
+
+def same_as_topics(cluster: Cluster, engine: Engine) -> None:
+    """Wait until the read model has come to the topics' ends, and hold it against what the reading commands say."""
+    said = reader(cluster)
+    wait_for(lambda: there(engine, "decisions"), 60, "the projector writes")
+    decisions, commands = list(said.decisions()), list(said.commands())
+    wait_for(lambda: ask(engine, "select count(*) from decisions") == [(len(decisions),)], 60, "decisions are in")
+    ends = "select count(*) from commands where ended_at > 0"
+    wait_for(lambda: ask(engine, ends) == [(len(commands),)], 60, "the messages' ends are in")
+    letters = len(list(said.dead_letters()))
+    wait_for(lambda: ask(engine, "select count(*) from dead_letters") == [(letters,)], 30, "dead letters are in")
+    assert {row[0] for row in ask(engine, "select id from commands")} == {row["id"] for row in commands}
+    by_outcome: dict[str, int] = {}
+    for row in decisions:
+        by_outcome[row["outcome"]] = by_outcome.get(row["outcome"], 0) + 1
+    counted = "select outcome, sum(n) from counts where outcome not like 'receipt_%' group by 1"
+    found = {outcome: int(n) for outcome, n in ask(engine, counted) if outcome in by_outcome}
+    assert found == by_outcome
+    known = {row[0] for row in ask(engine, "select id from customers where kind = 'h'")}
+    assert known == {one["id"] for one in said.customers()}
+
+
+def log_of_the_log(engine: Engine) -> dict[str, Any]:
+    """Return all tables, without what says how far a process is."""
+    found = tables(engine)
+    found["meta"] = [row for row in found["meta"] if not row[0].startswith("projector/")]
+    return found
+
+
+def test_killed_shared_and_rebuilt_the_read_model_is_what_the_topics_say(cluster: Cluster, server: Server) -> None:
+    url, engine = database(server, "killed")
+    first = cluster.start("projector", "--database", url)
+    wait_for(lambda: there(engine, "decisions"), 60, "the projector writes")
+    first.kill()
+    first.wait()
+    publish(cluster, 9)
+    cluster.start("projector", "--database", url, "--instance", "a")
+    cluster.start("projector", "--database", url, "--instance", "b")
+    cluster.run("advance", "--to", "2026-01-08T00:00:00Z", "--prefix", cluster.prefix)
+    wait_for(lambda: settled(cluster), 90, "the pipeline is done")
+    same_as_topics(cluster, engine)
+
+    again, rebuilt = database(server, "rebuilt")
+    cluster.start("projector", "--database", again, "--group", "another")
+    same_as_topics(cluster, rebuilt)
+    wait_for(lambda: log_of_the_log(engine) == log_of_the_log(rebuilt), 30, "both say the same")
+    engine.dispose()
+    rebuilt.dispose()
+
+
+def there(engine: Engine, table: str) -> bool:
+    with engine.connect() as connection:
+        made = engine.dialect.has_table(connection, table)
+    return made and ask(engine, f"select count(*) from {table}") != [(0,)]
+
+
+def test_a_database_that_is_away_delays_nobody_and_is_caught_up(cluster: Cluster, server: Server) -> None:
+    url, engine = database(server, "away")
+    projector = cluster.start("projector", "--database", url)
+    wait_for(lambda: there(engine, "decisions"), 60, "the projector writes")
+    server.stop()
+    try:
+        engine.dispose()
+        publish(cluster, 9)
+        cluster.run("advance", "--to", "2026-01-08T00:00:00Z", "--prefix", cluster.prefix)
+        wait_for(lambda: settled(cluster), 90, "the pipeline goes on without the database")
+        wait_for(lambda: "the read model waits" in cluster.log_of("projector"), 30, "the projector says why it waits")
+        assert projector.poll() is None
+    finally:
+        server.start()
+    same_as_topics(cluster, engine)
+    engine.dispose()
