@@ -185,7 +185,7 @@ VIEWED = ("session_started", "page_viewed", "product_viewed", "product_list_view
 ORDER_CHANGED = ("order_cancelled", "order_refunded", "order_returned", "order_shipped", "order_delivered")
 MESSAGE_STATES = (
     "sent", "delivered", "opened", "clicked", "bounced", "complained", "unsubscribed",
-    "expired", "rejected", "cancelled", "unknown",
+    "expired", "rejected", "cancelled", "unknown", "dismissed",
 )  # fmt: skip
 MESSAGE_TYPES = tuple(f"message_{state}" for state in MESSAGE_STATES)
 

@@ -247,6 +247,17 @@ class WebhookSpec(Written):
     endpoints: dict[str, EndpointSpec]
 
 
+class WebSpec(ProviderSpec):
+    """The inbox that the store's page reads.
+
+    `origins`: the pages that may read it, as a browser names them; without any that of the store's `url`. `at_most`: so
+    many messages are kept of one customer, the latest.
+    """
+
+    origins: list[Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.\-\[\]:]+$", max_length=200)]] = []
+    at_most: Annotated[int, Field(ge=1, le=200)] = 50
+
+
 class SendersSpec(Written):
     """The channel senders."""
 
@@ -254,3 +265,4 @@ class SendersSpec(Written):
     sms: SmsSpec | None = None
     push: PushSpec | None = None
     webhook: WebhookSpec | None = None
+    web: WebSpec | None = None

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from agents.senders.build import provider_of
 from agents.senders.outbox import Outbox
+from agents.senders.providers.inbox import Inbox
 from pipeline.errors import ParcoursError, UsageError
 from pipeline.intake.files import FileSource
 from pipeline.intake.history import file_source, records_of
@@ -66,6 +67,7 @@ class Session:
             inputs=lambda state, folder: self._inputs(state, folder, sources, mappers),
             provider=self._provider(plan),
             others=self._others(plan),
+            inbox=Inbox,
             speed=self.speed,
             until_end=self.until_end,
             advance_ms=self.advance_ms,
@@ -158,11 +160,12 @@ class Session:
 
     def _others(self, plan: PlanSources) -> Callable[[Path], dict[str, Provider]]:
         """Return the providers of the other channels: the outbox, or with --send those that the settings name."""
+        # The inbox is a channel of its own: it is on this machine, and only the collector shows it.
         others = ("sms", "push", "web", "webhook")
         if not self.send:
             return lambda data: dict.fromkeys(others, Outbox(data / "outbox"))
         senders = read_settings(plan).senders
-        named = [channel for channel in others if getattr(senders, channel, None) is not None]
+        named = [channel for channel in others if channel != "web" and getattr(senders, channel, None) is not None]
         return lambda data: {channel: provider_of(channel, senders) for channel in named}
 
     def _drive(self, pipeline: EmbeddedPipeline, sources: list[FileSource], stop: threading.Event) -> None:

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agents import metrics
 from agents.collector.hub import Hub
+from agents.collector.inbox import Inboxes
 from agents.collector.limits import Refused
 from agents.collector.pages import STYLE_HASH, Pages
 from agents.collector.tracking import Tracking
@@ -83,9 +84,10 @@ def build(hub: Hub, *more: Route) -> Starlette:
         log.warning("nothing was taken", route=_kind(request), cause=type(error).__name__)
         return PlainTextResponse("503: try again\n", 503, {"retry-after": "30"})
 
+    inbox = Inboxes(hub, hub.inbox).routes() if hub.inbox else []
     probes = [route for route in metrics.routes(lambda: True) if route.path != "/metrics"]
     return Starlette(
-        routes=[*pages.routes(), *Tracking(hub).routes(), *more, *probes],
+        routes=[*pages.routes(), *Tracking(hub).routes(), *inbox, *more, *probes],
         middleware=[Middleware(Door, hub=hub)],
         exception_handlers={Refused: refused, HTTPException: unknown, IntakeError: failed},
     )
@@ -94,4 +96,4 @@ def build(hub: Hub, *more: Route) -> Starlette:
 def _kind(request: Request) -> str:
     """Return the route of a request, for counters: never a path with a token."""
     first = request.url.path.strip("/").split("/")[0]
-    return first if first in {"o", "c", "u", "p", "webhooks"} else "other"
+    return first if first in {"o", "c", "u", "p", "v1", "webhooks"} else "other"

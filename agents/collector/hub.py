@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from agents import metrics
 from agents.collector.limits import Gate, Remembered
@@ -11,6 +11,9 @@ from agents.collector.texts import CHANNELS
 from models.settings import SettingsSpec
 from pipeline.sending.hearing import Heard, Intake
 from pipeline.sending.links import Links
+
+if TYPE_CHECKING:
+    from agents.collector.inbox import InboxDesk
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,10 @@ class Lookup(Protocol):
 
 @dataclass
 class Hub:
-    """One collector. `base` is its public address; `channels` are those that the preference page asks about."""
+    """One collector. `base` is its public address; `channels` are those that the preference page asks about.
+
+    `inbox` is None where the plan has no channel `web`: its routes are not there then.
+    """
 
     links: Links
     intake: Intake
@@ -39,6 +45,7 @@ class Hub:
     channels: Sequence[str] = CHANNELS
     lookup: Lookup = lambda customer: None
     clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    inbox: "InboxDesk | None" = None
     gate: Gate = field(default_factory=lambda: Gate(time.monotonic))
     seen: Remembered = field(default_factory=Remembered)
     delivered: Remembered = field(default_factory=Remembered)

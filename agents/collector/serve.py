@@ -9,7 +9,10 @@ import uvicorn
 
 from agents.collector.app import build
 from agents.collector.hub import Hub, Wishes
+from agents.collector.inbox import InboxDesk, origins_of
+from agents.collector.streams import STREAMS_MAX
 from agents.collector.texts import CHANNELS
+from agents.collector.tokens import tokens_of
 from agents.collector.webhooks import routes_from_environment
 from models.settings import SettingsSpec
 from pipeline.engine.person import consents_to
@@ -36,7 +39,7 @@ def config(app: Any, **more: Any) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         date_header=True,
-        limit_concurrency=AT_ONCE_MAX,
+        limit_concurrency=AT_ONCE_MAX + STREAMS_MAX,
         timeout_keep_alive=KEEP_ALIVE_S,
         lifespan="off",
         **more,
@@ -72,7 +75,11 @@ class EmbeddedLookup:
 def embedded_hub(pipeline: EmbeddedPipeline, plan: PlanSources) -> Hub:
     """Return the hub of an embedded run."""
     settings = read_settings(plan)
+    inbox = None
+    if settings.senders.web:
+        inbox = InboxDesk(pipeline.inbox, tokens_of(pipeline.folder.path), origins_of(settings))
     return Hub(
+        inbox=inbox,
         links=links_of(pipeline.folder.path),
         intake=EmbeddedIntake(pipeline.collected),
         settings=settings,
@@ -98,6 +105,8 @@ def serve_in_thread(hub: Hub, port: int) -> tuple[str, Callable[[], None]]:
 
     def close() -> None:
         server.should_exit = True
+        if hub.inbox is not None:
+            hub.inbox.streams.close()
         thread.join(timeout=5)
         listener.close()
 

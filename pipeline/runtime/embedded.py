@@ -44,6 +44,7 @@ from pipeline.runtime.checkpoints import DailyCheckpoints
 from pipeline.runtime.collected import CollectedStream
 from pipeline.runtime.embedded_options import EmbeddedOptions, Pace
 from pipeline.runtime.folder import STREAMS, Folder, meta_key, stream_key
+from pipeline.runtime.inbox import FolderInbox
 from pipeline.runtime.operator import PlanSaid
 from pipeline.runtime.partition import PartitionRuntime
 from pipeline.runtime.plans import PlanBook
@@ -95,6 +96,10 @@ class EmbeddedPipeline:
             load_mapping("native"), COLLECTED, validator_for(settings.store.currency, settings.events)
         )
         providers = {"email": options.provider(options.data), **options.others(options.data)}
+        most = settings.senders.web.at_most if settings.senders.web else 0
+        self.inbox = FolderInbox(folder, lambda: self.ingest_state.time, most)
+        if options.inbox and most:
+            providers["web"] = options.inbox(self.inbox)
         stages = {
             channel: SenderStage(channel, one, self._renderer, self.collected.table, self._goods)
             for channel, one in providers.items()

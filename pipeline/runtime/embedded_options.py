@@ -9,6 +9,7 @@ from pipeline.journal.records_clock import IngestState, Input
 from pipeline.runtime.folder import Folder
 from pipeline.scenario.sources import PlanSources
 from pipeline.sending.catalogue import Goods
+from pipeline.sending.inbox import InboxStore
 from pipeline.sending.outcome import Provider
 
 
@@ -16,7 +17,8 @@ from pipeline.sending.outcome import Provider
 class EmbeddedOptions:
     """What a run is made of.
 
-    `provider` is the mail's, `others` are those of the other channels.
+    `provider` is the mail's, `others` are those of the other channels; `inbox` makes the web channel's of the run's own
+    inbox, where the plan has one, and else the channel is among `others`.
     `inputs` are opened by the caller; `speed` None is as fast as it goes, else a factor. `stopping` is asked between
     commits: once it says so the pipeline does nothing more, and is to be closed. `goods` is the store's catalogue, None
     for the files of the data folder. `refused` says of a plan that an operator applies whether this run cannot take it.
@@ -27,6 +29,7 @@ class EmbeddedOptions:
     inputs: Callable[[IngestState, Folder], list[Input]]
     provider: Callable[[Path], Provider]
     others: Callable[[Path], dict[str, Provider]] = lambda data: {}
+    inbox: Callable[[InboxStore], Provider] | None = None
     speed: float | None = None
     until_end: bool = False
     advance_ms: int = 0

@@ -81,6 +81,11 @@ def clicked(about: About, at: int, url: str, machine: bool) -> Heard:
     return _seen("message_clicked", about, at, url, machine)
 
 
+def dismissed(about: About, at: int) -> Heard:
+    """The customer put a message of the store's page away."""
+    return Heard(_of_message("message_dismissed", about, at, digest("message_dismissed", about.command)))
+
+
 def delivered(about: About, at: int, name: str) -> Heard:
     """The other side took the message."""
     return Heard(_of_message("message_delivered", about, at, name))

@@ -161,10 +161,14 @@ def links_of(folder: Path) -> Links:
     found = links_from_environment()
     if found is not None:
         return found
-    path = folder / KEY_FILE
+    return Links(own_secret(folder / KEY_FILE))
+
+
+def own_secret(path: Path) -> bytes:
+    """Return the secret that a file holds; made once, for its owner."""
     if not path.exists():
         half = path.with_suffix(".part")
         half.touch(mode=0o600)
         half.write_text(random_secrets.token_hex(SECRET_BYTES_MIN))
         os.replace(half, path)
-    return Links(path.read_text().strip().encode())
+    return path.read_text().strip().encode()
