@@ -240,6 +240,7 @@ async def try_out(run: Run, bootstrap: str, folder: Path) -> tuple[list[str], di
             await asyncio.gather(feeding, following, return_exceptions=True)
         accounts, book = accounts_of(receipts), read_book(stage.book)
         wrong = faults_of((one.id for one in commands), accounts, book, keyed=run.kind == "keyed")
+        wrong += [f"{one}" for one in receipts if any(one.command in line for line in wrong)]
         more = {"fenced": stage.logged("FencedError"), "seconds": round(time.monotonic() - began)}
         return wrong, figures_of(accounts, book) | more
 
@@ -251,11 +252,12 @@ def main() -> None:
     words.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     for name, default in (("commands", 100_000), ("a-second", 350), ("kills", 20), ("freezes", 10)):
         words.add_argument(f"--{name}", type=int, default=default)
+    words.add_argument("--folder", type=Path, help="where the broker, the book and the logs stay")
     said = words.parse_args()
     run = Run(said.kind, said.seed, said.commands, said.a_second, said.kills, said.freezes)
     print(run, flush=True)
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+        folder = said.folder or Path(name)
         bootstrap = localkafka.start(folder / "kafka")
         try:
             wrong, figures = asyncio.run(try_out(run, bootstrap, folder))
