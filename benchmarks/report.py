@@ -12,10 +12,11 @@ from benchmarks.events import by_type
 from benchmarks.machine import describe
 from benchmarks.pipeline import backlog, open_loop
 from benchmarks.restart import fill, restarts
+from benchmarks.senders import senders
 from benchmarks.stages import PLAN, ingest_us, journeys_us, sources_of
 from tests.acceptance.running import RETAIL
 
-PARTS = ("stages", "engine", "backlog", "latency", "sustained", "restart", "backtest")
+PARTS = ("stages", "engine", "backlog", "latency", "sustained", "restart", "backtest", "senders")
 
 
 @contextmanager
@@ -72,6 +73,7 @@ def main() -> None:
     words.add_argument("--customers", type=int, default=200_000)
     words.add_argument("--known", type=int, default=1_000_000, help="customers of the restart")
     words.add_argument("--logged", type=int, default=10_000_000, help="events of the generated log")
+    words.add_argument("--messages", type=int, default=20_000, help="messages of each sender")
     words.add_argument("--rates", type=int, nargs="*", default=[10_000, 15_000, 20_000, 25_000])
     words.add_argument("--seconds", type=int, default=20)
     said = words.parse_args()
@@ -82,6 +84,7 @@ def main() -> None:
         "latency": lambda: loop(5_000, said.seconds, said.customers),
         "sustained": lambda: {k: v for rate in said.rates for k, v in loop(rate, said.seconds, said.customers).items()},
         "restart": lambda: again(said.known),
+        "senders": lambda: senders(said.messages),
         "backtest": lambda: {**(year(RETAIL) if RETAIL.exists() else {}), **long(said.logged, said.customers)},
     }
     print(describe(), flush=True)
