@@ -63,7 +63,7 @@ class InsightPages:
         )
 
     def _map(self, request: Request, connection: Connection, days: Period) -> Response:
-        nodes, edges = journeys.nodes(connection, days, "*"), journeys.edges(connection, days, "*")
+        nodes, edges = journeys.nodes(connection, days, ""), journeys.edges(connection, days, "")
         for node in nodes:
             out = [edge for edge in edges if edge["source"] == node["name"]]
             went = sum(edge["n"] for edge in out)

@@ -17,7 +17,10 @@ from pipeline.runtime.folder import Folder
 from pipeline.scenario.sources import PlanSources
 
 # A journal message holds up to 500 events.
-AT_ONCE = {"journal": 16, "decisions": 8_000, "delivery": 4_000, "receipts": 8_000, "dead-letters": 2_000}
+AT_ONCE = {
+    "memberships": 8_000, "journal": 16, "decisions": 8_000, "delivery": 4_000, "receipts": 8_000,
+    "dead-letters": 2_000,
+}  # fmt: skip
 IDLE_S = 0.2
 AGAIN_S = 1.0
 PRUNE_EVERY = 200

@@ -9,7 +9,7 @@ from agents.projector.batch import Record, Sums, read
 from agents.projector.schema import commands as commands_table
 from models.event import Event
 from models.identity import LINKED
-from models.journal import PlanActivated, SourceChanged, Tick
+from models.journal import PlanActivated, ScenarioSwitched, SourceChanged, Tick
 from models.progress import SourceProgress
 from pipeline.insight.attribution import OrderDeltas, credit
 from pipeline.insight.definitions import Definitions
@@ -59,8 +59,14 @@ def _link(visitor: Visitor, known: str) -> None:
 class JournalFold:
     """The journal messages of one batch."""
 
-    def __init__(self, tables: SourceTables, definitions: Callable[[str], Definitions]):
+    def __init__(
+        self,
+        tables: SourceTables,
+        definitions: Callable[[str], Definitions],
+        segments: Callable[[str], str] = lambda customer: "",
+    ):
         self._tables = tables
+        self._segments = segments
         self._definitions = definitions
         self._found: list[tuple[Record, int, Event | PlanActivated]] = []
         self.partitions: set[int] = set()
@@ -71,6 +77,7 @@ class JournalFold:
         self.counts = Sums()
         self.touched: dict[str, list[int]] = {}  # command -> opened_at, clicked_at
         self.plans: dict[int, str] = {}
+        self.controls: dict[str, tuple[Any, ...]] = {}  # by id: every partition of the journal has each
         self.erased: list[str] = []
         self._visitors: dict[str, Visitor] = {}
 
@@ -90,7 +97,10 @@ class JournalFold:
                     table.tick(entry)
                 elif isinstance(entry, SourceChanged):
                     table.change(entry)
+                elif isinstance(entry, ScenarioSwitched):
+                    self.controls[entry.id] = (entry.id, "switch", "", entry.scenario, entry.state, entry.at)
                 elif isinstance(entry, PlanActivated):
+                    self.controls[entry.id] = (entry.id, "plan", entry.plan, "", "", entry.at)
                     self._found.append((record, number, entry))
 
     def names(self) -> set[str]:
@@ -127,7 +137,13 @@ class JournalFold:
         visitor.recent = [*visitor.recent[-RECENT + 1 :], one.id]
         data = _json(one.data).decode()
         data = data if len(data) <= DATA_CHARS_MAX else "{}"
-        self.events.append((record.partition, record.offset, number, one.at, one.customer, one.id, one.type, data))
+        source = one.position
+        self.events.append(
+            (
+                record.partition, record.offset, number, one.at, one.customer, one.id, one.type, data, one.arrived_at,
+                source.source, source.partition, source.offset,
+            )
+        )  # fmt: skip
         if one.type in FEEDBACK and not one.data.get("machine"):
             self._feedback(one, day)
         if one.type == LINKED:
@@ -137,8 +153,9 @@ class JournalFold:
             return
         credit(visitor, one, day, definitions, self.orders)
         carry(visitor, one, definitions)
-        touch(visitor, one, day, definitions, self.map)
-        walk(visitor, one, day, definitions, self.funnels)
+        segments = self._segments(one.customer)
+        touch(visitor, one, day, definitions, self.map, segments)
+        walk(visitor, one, day, definitions, self.funnels, segments)
 
     def _forget(self, customer: str) -> None:
         self.erased.append(customer)

@@ -34,6 +34,8 @@ class MessageFold:
                     source_offset=one.reason.offset,
                     due_at=one.due_at,
                     emitted_at=one.emitted_at,
+                    valid_until=one.valid_until,
+                    plan=one.plan,
                 )
 
     def read_receipts(self, records: Iterable[Record]) -> None:
@@ -75,7 +77,7 @@ class MessageFold:
                 row.get("channel", ""), row.get("purpose", ""), row.get("enrolment", ""), row.get("version", ""),
                 row.get("source", ""), row.get("source_offset", 0), row.get("due_at", 0), row.get("emitted_at", 0),
                 row.get("state", ""), row.get("reason", ""), row.get("ended_at", 0), row.get("opened_at", 0),
-                row.get("clicked_at", 0),
+                row.get("clicked_at", 0), row.get("valid_until", 0), row.get("plan", ""),
             )
             for row in self._commands.values()
         ]  # fmt: skip

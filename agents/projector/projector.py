@@ -18,15 +18,18 @@ from agents.projector import schema
 from agents.projector.batch import Record
 from agents.projector.decisions import DecisionFold
 from agents.projector.journal import JournalFold, SourceTables
+from agents.projector.members import MemberFold, known_members, memberships, of_changelog
 from agents.projector.messages import MessageFold
 from agents.projector.plans import PlanShelf
 from agents.projector.writing import ADD, KNOWN, SET, Writer
 from pipeline.errors import RunError
 from pipeline.insight.funnels import attempt_rows, stage_rows
+from pipeline.insight.segments import SEGMENTS_BETWEEN
 from pipeline.store.codec import COLD, HOT, PROGRESS
 
 PLAN, KEPT = "plan", "kept-plan/"
 CHANGELOG = "customers-changelog"
+MEMBERSHIPS = "memberships"
 OF_ONE_CUSTOMER = (
     schema.decisions, schema.receipts, schema.events, schema.commands, schema.enrolments, schema.attempts,
 )  # fmt: skip
@@ -96,6 +99,7 @@ class Projector:
 
     def _write(self, connection: Connection, fresh: dict[str, list[Record]]) -> None:
         writer = Writer(connection)
+        self._members(connection, writer, fresh)
         journal = self._journal(connection, writer, fresh.get("journal", []))
         decisions = DecisionFold(self._day)
         decisions.read(fresh.get("decisions", []))
@@ -123,17 +127,29 @@ class Projector:
         writer.delete(schema.customers, [row[:2] for row in states if not row[2]])
         writer.upsert(schema.meta, _progress(records), SET)
 
+    def _members(self, connection: Connection, writer: Writer, fresh: dict[str, list[Record]]) -> None:
+        said = memberships(fresh.get(MEMBERSHIPS, [])) + of_changelog(fresh.get(CHANGELOG, []))
+        if said:
+            fold = MemberFold(self.plans.day(self.plan))
+            fold.fold(said, known_members(connection, [one.customer for one in said]))
+            fold.write(connection, writer)
+
     def _journal(self, connection: Connection, writer: Writer, records: Sequence[Record]) -> JournalFold:
         for partition in {record.partition for record in records} - self._loaded:
             self._tables.load(partition, _meta(connection, f"sources/{partition}"))
             self._loaded.add(partition)
-        fold = JournalFold(self._tables, self.plans.definitions)
+        inside: dict[str, tuple[str, ...]] = {}
+        fold = JournalFold(
+            self._tables, self.plans.definitions, lambda name: SEGMENTS_BETWEEN.join(inside.get(name, ()))
+        )
         fold.read(records)
+        inside.update(known_members(connection, fold.names()))
         known = writer.rows_of(schema.visitors, fold.names())
         commands = writer.rows_of(schema.commands, fold.commands())
         fold.fold(known, commands, self.plan, self.plans.day)
         self._plans |= {_plan_key(partition): plan for partition, plan in fold.plans.items()}
         writer.insert(schema.events, fold.events)
+        writer.upsert(schema.controls, list(fold.controls.values()), SET)
         writer.upsert(schema.visitors, fold.visitors(), SET)
         writer.upsert(schema.nodes, [(*key, *sums) for key, sums in fold.map.nodes.items()], ADD)
         writer.upsert(schema.edges, [(*key, *sums) for key, sums in fold.map.edges.items()], ADD)

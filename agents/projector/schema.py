@@ -54,7 +54,8 @@ receipts = Table(
 )  # fmt: skip
 events = Table(
     "events", metadata, big("partition", key=True), big("offset", key=True), big("number", key=True), big("at"),
-    text("customer"), text("id"), text("type"), text("data"),
+    text("customer"), text("id"), text("type"), text("data"), big("arrived_at"), text("source"),
+    big("source_partition"), big("source_offset"),
     Index("events_customer", "customer", "at"), Index("events_at", "at"),
 )  # fmt: skip
 dead_letters = Table(
@@ -67,7 +68,7 @@ commands = Table(
     "commands", metadata, text("id", key=True), text("customer"), text("scenario"), text("step"), text("channel"),
     text("purpose"), text("enrolment"), text("version"), text("source"), big("source_offset"),
     big("due_at"), big("emitted_at"), text("state"), text("reason", beside="state"),
-    big("ended_at"), big("opened_at"), big("clicked_at"),
+    big("ended_at"), big("opened_at"), big("clicked_at"), big("valid_until"), text("plan"),
     Index("commands_customer", "customer", "due_at"), Index("commands_due", "due_at"),
     Index("commands_scenario", "scenario", "due_at"),
 )  # fmt: skip
@@ -120,6 +121,15 @@ stages = Table(
 )  # fmt: skip
 memberships = Table(
     "memberships", metadata, text("day", key=True), text("name", key=True), big("entered"), big("gone"),
+)  # fmt: skip
+# Who is in which segment, step of a level ("level:step") or threshold of a score now, and since when (UTC ms).
+members = Table(
+    "members", metadata, text("customer", key=True), text("name", key=True), big("since"),
+    Index("members_name", "name", "since"),
+)  # fmt: skip
+# Plans that went live and scenarios that were switched: `kind` is plan or switch.
+controls = Table(
+    "controls", metadata, text("id", key=True), text("kind"), text("plan"), text("scenario"), text("state"), big("at"),
 )  # fmt: skip
 
 audit = Table(

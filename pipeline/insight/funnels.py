@@ -8,6 +8,7 @@ from collections import defaultdict
 
 from models.event import Event
 from pipeline.insight.definitions import Definitions, Funnel
+from pipeline.insight.segments import counted_for
 from pipeline.insight.visitor import Attempt, Visitor, text_of
 
 # funnel, day, step (its number, from 1), segment, device, channel
@@ -22,21 +23,25 @@ class FunnelDeltas:
         self.attempts: dict[str, tuple[str, str, Attempt]] = {}  # id -> funnel, customer, attempt
 
 
-def walk(visitor: Visitor, event: Event, day: str, definitions: Definitions, out: FunnelDeltas) -> None:
+def walk(
+    visitor: Visitor, event: Event, day: str, definitions: Definitions, out: FunnelDeltas, segments: str = ""
+) -> None:
     """Move a customer on in every funnel that an event belongs to."""
     if event.type not in definitions.funnel_types:
         return
     for funnel in definitions.funnels:
-        attempt = _moved(visitor, event, day, funnel, definitions)
+        attempt = _moved(visitor, event, day, funnel, definitions, segments)
         if attempt is None:
             continue
         visitor.attempts[funnel.name] = attempt
-        stage = (funnel.name, attempt.day, attempt.reached, attempt.segment, attempt.device, attempt.channel)
-        out.stages[stage] += 1
+        for segment in counted_for(attempt.segment):
+            out.stages[(funnel.name, attempt.day, attempt.reached, segment, attempt.device, attempt.channel)] += 1
         out.attempts[attempt.id] = (funnel.name, event.customer, attempt)
 
 
-def _moved(visitor: Visitor, event: Event, day: str, funnel: Funnel, definitions: Definitions) -> Attempt | None:
+def _moved(
+    visitor: Visitor, event: Event, day: str, funnel: Funnel, definitions: Definitions, segments: str
+) -> Attempt | None:
     attempt = visitor.attempts.get(funnel.name)
     is_open = (
         attempt is not None
@@ -54,7 +59,7 @@ def _moved(visitor: Visitor, event: Event, day: str, funnel: Funnel, definitions
         return None
     device, channel = text_of(event.data, "device"), text_of(event.data, "channel")
     name = f"{funnel.name}/{event.id}"
-    return Attempt(name, event.at, day, 1, device, channel, visitor.segment)
+    return Attempt(name, event.at, day, 1, device, channel, segments)
 
 
 def stage_rows(deltas: FunnelDeltas) -> list[tuple[str, str, int, str, str, str, int]]:

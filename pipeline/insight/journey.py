@@ -17,6 +17,7 @@ from models.event import Event
 from models.event_types import OWN_ACTS
 from pipeline.engine.cart import CART_EVENTS, update
 from pipeline.insight.definitions import Definitions, Touchpoint
+from pipeline.insight.segments import counted_for
 from pipeline.insight.visitor import Visit, Visitor, text_of
 
 SESSION_MS = 30 * 60_000
@@ -70,8 +71,10 @@ def carry(visitor: Visitor, event: Event, definitions: Definitions) -> None:
         visitor.last_order_at = max(visitor.last_order_at or 0, event.at)
 
 
-def touch(visitor: Visitor, event: Event, day: str, definitions: Definitions, out: MapDeltas) -> None:
-    """Count one event in the map, and move the visitor on."""
+def touch(
+    visitor: Visitor, event: Event, day: str, definitions: Definitions, out: MapDeltas, segments: str = ""
+) -> None:
+    """Count one event in the map, for each of the visitor's segments, and move the visitor on."""
     if event.type in definitions.kpi_types:
         _reached(visitor, event, definitions, out)
     named = definitions.touchpoint(event)
@@ -81,26 +84,34 @@ def touch(visitor: Visitor, event: Event, day: str, definitions: Definitions, ou
         return
     name = named.matcher.name if named else automatic_name(event)
     value = visitor.cart.total
-    node = out.nodes[(day, visitor.segment, name)]
-    node[0] += 1
-    node[1] += named is None
-    node[2] += value
-    _await_kpi(visitor, event, day, named)
+    for segment in counted_for(segments):
+        node = out.nodes[(day, segment, name)]
+        node[0] += 1
+        node[1] += named is None
+        node[2] += value
+    _await_kpi(visitor, event, day, named, segments)
+    _came(visitor, event, day, name, out, segments)
+    visitor.at, visitor.place, visitor.day, visitor.value, visitor.segment = event.at, name, day, value, segments
+
+
+def _came(visitor: Visitor, event: Event, day: str, name: str, out: MapDeltas, segments: str) -> None:
+    """Count the way here: for the day and segments of the visit that it came from, so that what left is the rest."""
     if visitor.place and event.at - visitor.at <= SESSION_MS:
-        edge = out.edges[(visitor.day, visitor.segment, visitor.place, name)]
-        edge[0] += 1
-        edge[1] += event.at - visitor.at
-        edge[2] += visitor.value
-    else:
-        out.edges[(day, visitor.segment, "", name)][0] += 1
-    visitor.at, visitor.place, visitor.day, visitor.value = event.at, name, day, value
+        for segment in counted_for(visitor.segment):
+            edge = out.edges[(visitor.day, segment, visitor.place, name)]
+            edge[0] += 1
+            edge[1] += event.at - visitor.at
+            edge[2] += visitor.value
+        return
+    for segment in counted_for(segments):
+        out.edges[(day, segment, "", name)][0] += 1
 
 
-def _await_kpi(visitor: Visitor, event: Event, day: str, named: Touchpoint | None) -> None:
+def _await_kpi(visitor: Visitor, event: Event, day: str, named: Touchpoint | None, segments: str) -> None:
     if named is None or named.kpi is None or named.kpi.count == event.type:
         return
     waiting = visitor.waiting.setdefault(named.matcher.name, [])
-    waiting.append(Visit(event.at, day, visitor.segment))
+    waiting.append(Visit(event.at, day, segments))
     del waiting[:-WAITING_MAX]
 
 
@@ -113,5 +124,6 @@ def _reached(visitor: Visitor, event: Event, definitions: Definitions, out: MapD
         elif kpi.count == event.type:
             for visit in visits:
                 if visit.at <= event.at <= visit.at + kpi.within_ms:
-                    out.nodes[(visit.day, visit.segment, name)][3] += 1
+                    for segment in counted_for(visit.segment):
+                        out.nodes[(visit.day, segment, name)][3] += 1
             visitor.waiting[name] = [visit for visit in visits if visit.at > event.at]

@@ -36,7 +36,10 @@ class Attempt(msgspec.Struct, array_like=True, omit_defaults=True):
 
 
 class Visitor(msgspec.Struct, array_like=True, omit_defaults=True):
-    """One customer as the map sees them; `place` is the touchpoint of the open session, at `at` (UTC ms)."""
+    """One customer as the map sees them; `place` is the touchpoint of the open session, at `at` (UTC ms).
+
+    `segment` holds the segments of that visit, "vip|buyer:loyal".
+    """
 
     at: int = 0
     place: str = ""

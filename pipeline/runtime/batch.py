@@ -7,6 +7,7 @@ from models.customer import Customer
 from models.dead_letter import DeadLetter
 from models.decision import Decision
 from models.event import Event
+from models.membership import Membership
 from models.progress import Progress
 from models.voucher import Voucher
 
@@ -28,6 +29,8 @@ class Batch:
     decisions: list[Decision] = field(default_factory=list)
     forwards: list[Event] = field(default_factory=list)
     vouchers: list[Voucher] = field(default_factory=list)
+    # Of customers who are in other segments or levels than before: for the console. A cluster's reads the changelog.
+    memberships: list[Membership] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     mark: Mark | None = None
     # For the metrics: the arrival (UTC ms) of the event that each command of an event's step came from, and how many

@@ -306,6 +306,7 @@ class EmbeddedPipeline:
         self._append(batch, "decisions", list(taken.decisions))
         self._append(batch, "forwards", list(taken.forwards))
         self._append(batch, "vouchers", list(taken.vouchers))
+        self._append(batch, "memberships", list(taken.memberships))
         self._append(batch, "dead-letters", list(taken.dead_letters))
         self._store.write(taken, batch)
         self.folder.write(batch)

@@ -18,7 +18,10 @@ from pipeline.store.rocks import open_beside, options
 
 APP = "parcours"
 FOLDER_VERSION = 1
-STREAMS = ("journal", "delivery", "decisions", "cancels", "receipts", "forwards", "dead-letters", "vouchers")
+STREAMS = (
+    "journal", "delivery", "decisions", "cancels", "receipts", "forwards", "dead-letters", "vouchers",
+    "memberships",
+)  # fmt: skip
 
 
 def stream_key(stream: str, offset: int) -> bytes:

@@ -10,9 +10,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from models.command import Mark
-from models.customer import Customer
+from models.customer import Customer, Tracked
 from models.event import Event
 from models.journal import Control, Entry, JournalMessage, SourceChanged, Tick
+from models.membership import Membership, labels_of, moved
 from models.progress import Counts, Progress
 from pipeline.engine import api
 from pipeline.engine.plan import Plan
@@ -26,6 +27,7 @@ from pipeline.runtime.stepping import Stepped, cause, dead_letter, fire_apart, m
 from pipeline.store.protocol import StateStore
 
 DRAIN_SLICE = 500
+NOTHING = Tracked()
 
 
 class ContinuityError(RunError):
@@ -136,7 +138,17 @@ class PartitionRuntime:
 
     def _apply(self, event: Event, plan: Plan, silent: bool) -> Stepped:
         before, activated_at = self._customer(event.customer), self.progress.activated_at
-        return measured(api.apply_event(before, event, self.watermark, plan, activated_at=activated_at, silent=silent))
+        done = api.apply_event(before, event, self.watermark, plan, activated_at=activated_at, silent=silent)
+        found = measured(done)
+        self._note_moves(event.customer, event.at, before, done.customer)
+        return found
+
+    def _note_moves(self, name: str, at: int, before: Customer | None, after: Customer | None) -> None:
+        """Note who is in other segments or levels than before; `at` (UTC ms) is when, where nothing of them is kept."""
+        was, now = before.tracked if before else NOTHING, after.tracked if after else NOTHING
+        if moved(was, now):
+            since = after.now if after else at
+            self._batch.memberships.append(Membership(customer=name, at=since, names=labels_of(now)))
 
     def _owes(self, customer: Customer, plan: Plan) -> bool:
         due = api.next_due(customer)
@@ -209,13 +221,19 @@ class PartitionRuntime:
         self._batch.woken += 1
         try:
             done = api.fire_timers(customer, self.watermark, plan, activated_at=self.progress.activated_at)
-            self._keep(name, measured(done))
+            found = measured(done)
         except Exception:  # noqa: BLE001 - fired again apart, where what raises ends with a decision
             self._fire_apart(customer, plan)
+            return
+        self._note_moves(name, self.watermark, customer, done.customer)
+        self._keep(name, found)
 
     def _fire_apart(self, customer: Customer, plan: Plan) -> None:
+        before: Customer | None = customer
         for found in fire_apart(customer, self.watermark, plan, self.progress.activated_at):
+            self._note_moves(customer.id, self.watermark, before, found.done.customer)
             self._keep(customer.id, found)
+            before = found.done.customer
 
     def _pass(self, plan: Plan, limit: int) -> int:
         """Do a slice of the activation pass: customers whom no input has brought to it yet, in the order of ids."""

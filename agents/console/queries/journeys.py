@@ -6,7 +6,8 @@ from sqlalchemy import Connection
 
 from agents.console.queries.base import Period, number, rows
 
-SEGMENT = " and (:segment = '*' or segment = :segment)"
+# Rows of the segment "" count everybody; those of a segment count the same touches again.
+SEGMENT = " and segment = :segment"
 
 
 def nodes(connection: Connection, period: Period, segment: str) -> list[dict[str, Any]]:
@@ -43,9 +44,10 @@ def segments(connection: Connection) -> list[str]:
 def stages(connection: Connection, period: Period, by: str) -> list[dict[str, Any]]:
     """Return funnel, step, group ("" without one) and number; `by` is "", segment, device or channel."""
     column = by if by in {"segment", "device", "channel"} else "''"
+    everybody = "segment <> ''" if by == "segment" else "segment = ''"
     said = (
         f'select funnel, step, {column} as "group", sum(n) as n from stages'
-        " where day between :first and :last group by 1, 2, 3 order by 1, 3, 2"
+        f" where day between :first and :last and {everybody} group by 1, 2, 3 order by 1, 3, 2"
     )
     return [{**row, "n": number(row["n"])} for row in rows(connection, said, **period.said())]
 
