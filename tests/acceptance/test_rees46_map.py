@@ -70,7 +70,9 @@ def test_visits_transitions_and_time_are_those_of_the_file(read_model: Projector
 
 
 def test_the_funnel_is_that_of_the_file(read_model: Projector) -> None:
-    rows = ask(read_model, "select step, sum(n) from stages where funnel = 'buying' and segment = '' group by 1 order by 1")
+    rows = ask(
+        read_model, "select step, sum(n) from stages where funnel = 'buying' and segment = '' group by 1 order by 1"
+    )
     assert [row[1] for row in rows] == rees46_map.funnel(REES46, timedelta(hours=6))
     behind = ask(read_model, "select count(*) from attempts where reached >= 3")
     assert behind == [(rows[2][1],)]
