@@ -36,6 +36,7 @@ def diff(context: click.Context, /, plan: Path, against: Path | None, as_json: b
     """Say which messages a draft adds, drops, moves or changes, and why; nothing is sent."""
     from pipeline.replay.diff import diff as compare
     from pipeline.replay.diff_figures import figures_of
+    from pipeline.replay.report.kept import keep_diff
     from pipeline.replay.report.markdown import diff_markdown
     from pipeline.replay.report.page import diff_page
     from pipeline.replay.report.writing import write_whole
@@ -52,6 +53,8 @@ def diff(context: click.Context, /, plan: Path, against: Path | None, as_json: b
         watches = at.watch("the plan compared with"), at.watch("the draft")
         found = compare(task, compared or live_plan(at.log), draft, at.folder, at.processes, watches)
     figures = figures_of(found, limit)
+    if at.log == said["data"]:
+        keep_diff(said["data"], figures, plan.name)
     if said["html"] is not None:
         write_whole(said["html"], diff_page(figures))
     if said["markdown"] is not None:

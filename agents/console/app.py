@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -13,6 +14,8 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from agents import metrics
+from agents.console import health
+from agents.console.customer import CustomerPages
 from agents.console.folder_place import FolderPlace
 from agents.console.guard import Guard, Sessions
 from agents.console.insight import InsightPages
@@ -20,6 +23,7 @@ from agents.console.login import Login
 from agents.console.model import ConsoleModel
 from agents.console.tokens import TokenBook, secret_of
 from agents.console.view import View
+from agents.projector import schema
 from pipeline.runtime.folder import Folder
 
 HERE = Path(__file__).parent
@@ -43,7 +47,9 @@ class Access:
 class FolderPages:
     """Pages that read the folder's streams."""
 
-    def __init__(self, place: FolderPlace, view: View):
+    def __init__(self, place: FolderPlace, view: View, engine: Engine):
+        self._place = place
+        self._engine = engine
         self._model = ConsoleModel(place.folder)
         self._view = view
 
@@ -52,8 +58,6 @@ class FolderPages:
         return [
             Route("/", self.scenarios),
             Route("/messages", self.messages),
-            Route("/customer", self.customer),
-            Route("/customer/{name:path}", self.customer),
             Route("/dead-letters", self.dead_letters),
             Route("/health", self.health),
             Route("/metrics", self.measured),
@@ -69,15 +73,6 @@ class FolderPages:
         self._model.refresh()
         return self._view.render(request, "messages.html", commands=list(self._model.last), states=self._model.state)
 
-    def customer(self, request: Request) -> Response:
-        """Show a customer, or ask for one."""
-        name = request.path_params.get("name") or request.query_params.get("id", "")
-        reader = self._model.reader()
-        found = reader.customer(name) if name else None
-        timeline = reader.timeline(name) if found else []
-        status = 200 if found or not name else 404
-        return self._view.render(request, "customer.html", status=status, customer=found, name=name, timeline=timeline)
-
     def dead_letters(self, request: Request) -> Response:
         """Show the last records that could not be used."""
         reader = self._model.reader()
@@ -86,7 +81,20 @@ class FolderPages:
 
     def health(self, request: Request) -> Response:
         """Show what went in and what became of it."""
-        return self._view.render(request, "health.html", ledger=self._model.ledger())
+        found, folder = self._place.partitions(), self._place.folder
+        try:
+            with self._engine.connect() as connection:
+                positions = connection.execute(select(schema.positions)).all()
+        except SQLAlchemyError:
+            return self._view.render(request, "away.html", status=503)
+        return self._view.render(
+            request, "health.html",
+            ledger=self._model.ledger(),
+            partitions=health.partitions(found, lambda _: folder.end("journal")),
+            sources=health.sources(found),
+            read_model=health.read_model(positions, lambda name, _: folder.end(name)),
+            embedded=True,
+        )  # fmt: skip
 
     def measured(self, request: Request) -> Response:
         """Answer Prometheus: in one process nobody else does."""
@@ -109,8 +117,9 @@ def build(folder: Folder, engine: Engine, access: Access | None = None) -> Starl
 
     return Starlette(
         routes=[
-            *FolderPages(place, view).routes(),
-            *InsightPages(engine, view.plans.plan, view.render).routes(),
+            *FolderPages(place, view, engine).routes(),
+            *InsightPages(engine, view).routes(),
+            *CustomerPages(engine, view, place).routes(),
             *login.routes(),
             *[route for route in metrics.routes(lambda: True) if route.path != "/metrics"],
             Mount("/static", StaticFiles(directory=HERE / "static")),

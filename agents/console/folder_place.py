@@ -4,10 +4,13 @@ import time
 from typing import Any
 
 from models.command import Release
+from models.customer import Customer
 from models.event import Event, Position
 from models.identity import FORWARDS
 from models.ids import digest
 from models.journal import ScenarioSwitched
+from models.progress import Progress
+from pipeline.replay.report.kept import kept_diff
 from pipeline.runtime.folder import Folder
 from pipeline.runtime.operator import HandedOn, say
 from pipeline.runtime.reading import DataFolder
@@ -46,6 +49,23 @@ class FolderPlace:
     def customer(self, name: str) -> dict[str, Any] | None:
         """Return what is known of a customer."""
         return self.reader().customer(name)
+
+    def state(self, name: str) -> Customer | None:
+        """Return a customer's state."""
+        return self.reader().state(name)
+
+    def plan(self, name: str) -> PlanSources | None:
+        """Return a plan's sources by its hash."""
+        return self.reader().plan_sources(name)
+
+    def partitions(self) -> list[Progress]:
+        """Return how far the one partition has come."""
+        found = self.reader().standing()
+        return [found] if found else []
+
+    def last_diff(self) -> dict[str, Any] | None:
+        """Return the last report of `parcours diff` in this folder."""
+        return kept_diff(self.folder.path)
 
     def switch(self, scenario: str, state: str) -> None:
         """Ask the run to switch a scenario, at the log time at which it hears of it."""

@@ -6,43 +6,16 @@ follows its parents'.
 """
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+from agents.console.flow import Edge, Node, work_out
 from pipeline.engine.plan import Branch, Done, Exit, Op, Scenario, Send, Split, Start, Until, Wait, WaitFor
 from pipeline.engine.program import AddScore, SetAttributes
 
 WIDTH, HEIGHT, GAP_X, GAP_Y, MARGIN = 168, 58, 14, 34, 8
 LABEL_CHARS = 22
 Counts = Counter[tuple[str, str, str]]
-
-
-@dataclass
-class Node:
-    """One step: what is drawn and what is said of it."""
-
-    key: int
-    kind: str
-    label: str
-    name: str = ""  # the step's own name, where decisions speak of it
-    figures: list[tuple[str, int]] = field(default_factory=list)
-    reasons: list[tuple[str, int]] = field(default_factory=list)
-    layer: int = 0
-    x: float = 0
-    y: float = 0
-
-
-@dataclass
-class Edge:
-    """One way on, with how many took it where that is known."""
-
-    source: int
-    target: int
-    label: str = ""
-    count: int | None = None
-    path: str = ""
-    x: float = 0
-    y: float = 0
 
 
 @dataclass
@@ -120,9 +93,12 @@ def draw(scenario: Scenario, counts: Counts, inside: dict[str, int]) -> Graph:
     for index in reached:
         kind, label, name = kind_of(program[index])
         nodes[index] = Node(index, kind, label, name)
-    edges = [Edge(-1, 0, "", entry.figures[0][1])] if program else []
+    # Those held out are enrolled and do no step.
+    began = entry.figures[0][1] - counts["entered", "", "held_out"]
+    edges = [Edge(-1, 0, "", began)] if program else []
     edges += [Edge(index, goto, label) for index in reached for goto, label in ways_on(program[index])]
     _fill(nodes, edges, counts, inside)
+    work_out(nodes, edges)
     _place(nodes, edges)
     for edge in edges:
         _route(edge, nodes)

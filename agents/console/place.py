@@ -4,6 +4,8 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from models.customer import Customer
+from models.progress import Progress
 from models.settings import SettingsSpec
 from pipeline.engine.plan import Plan
 from pipeline.errors import PlanError
@@ -27,6 +29,18 @@ class Place(Protocol):
 
     def customer(self, name: str) -> dict[str, Any] | None:
         """Return what is known of a customer, None where nothing is."""
+
+    def state(self, name: str) -> Customer | None:
+        """Return a customer's state, None where nothing is known of them."""
+
+    def plan(self, name: str) -> PlanSources | None:
+        """Return a plan's sources by its hash, None where it is not kept."""
+
+    def partitions(self) -> list[Progress]:
+        """Return how far each journal partition has come."""
+
+    def last_diff(self) -> dict[str, Any] | None:
+        """Return the last report of `parcours diff`, None where none was kept."""
 
     def switch(self, scenario: str, state: str) -> None:
         """Pause ("paused"), stop ("stopped") or resume ("active") a scenario; "*" for all."""

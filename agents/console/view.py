@@ -17,7 +17,7 @@ LANGUAGE = "parcours_language"
 LANGUAGE_S = 365 * 86_400
 NAVIGATION = (
     ("/", "Scenarios"), ("/messages", "Messages"), ("/customer", "Customer"), ("/map", "Journey map"),
-    ("/funnels", "Funnels"), ("/dead-letters", "Dead letters"), ("/health", "Health"),
+    ("/funnels", "Funnels"), ("/segments", "Segments"), ("/dead-letters", "Dead letters"), ("/health", "Health"),
 )  # fmt: skip
 
 

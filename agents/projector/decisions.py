@@ -11,6 +11,7 @@ from models.decision import Decision
 
 ENDS = frozenset({"exited", "completed", "dropped"})
 # A step that was passed: those inside wait after it.
+BOUGHT = "order_placed"
 PASSED = frozenset({"sent", "suppressed", "branched"})
 _decoder = msgspec.json.Decoder(Decision)
 _json = msgspec.json.Encoder().encode
@@ -82,6 +83,9 @@ class DecisionFold:
             enrolled.ended, enrolled.ended_at = one.outcome, one.at
             # Where on the graph they left: after the last step that they had done.
             self.counts.add((day, one.scenario, one.version, "left", enrolled.step, one.reason), 1)
+            if one.reason == BOUGHT and not enrolled.held_out:
+                # In the middle of a wait, by buying: the rest of the messages did not nag them.
+                self.counts.add((day, one.scenario, one.version, "spared", enrolled.step, one.reason), 1)
         elif one.outcome in PASSED and one.step and not enrolled.ended:
             self.inside.add(enrolled.place, -1)
             enrolled.step, enrolled.version = one.step, one.version

@@ -5,7 +5,7 @@ Nothing is replayed: the streams are searched for the customer's id, and only wh
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -22,6 +22,7 @@ from pipeline.engine.settling import GIVES_BACK
 from pipeline.replay.errors import LogError
 from pipeline.replay.recorded import RecordedLog, decoded
 from pipeline.scenario.compile import compile_plan
+from pipeline.scenario.sources import PlanSources
 from pipeline.store.codec import cold_key, decode_customer, hot_key
 
 CART_CHANGED = "cart_changed"
@@ -87,10 +88,17 @@ class Records:
         return [one for one in self.receipts if one.command == command]
 
 
+class Kept(Protocol):
+    """Where plans are kept."""
+
+    def plan(self, name: str) -> PlanSources | None:
+        """Return a plan's sources by hash, None where it is not kept."""
+
+
 class Shelf:
     """The plans of a log, compiled where one is asked for."""
 
-    def __init__(self, log: RecordedLog):
+    def __init__(self, log: Kept):
         self._log = log
         self._compiled: dict[str, Plan | None] = {}
 

@@ -35,10 +35,8 @@ def edges(connection: Connection, period: Period, segment: str) -> list[dict[str
 
 
 def segments(connection: Connection) -> list[str]:
-    """Return the segments that the map knows."""
-    return [
-        row["segment"] for row in rows(connection, "select distinct segment from nodes order by 1") if row["segment"]
-    ]
+    """Return the segments that somebody has been in: memberships has few rows, and the map many."""
+    return [row["name"] for row in rows(connection, "select distinct name from memberships order by 1")]
 
 
 def stages(connection: Connection, period: Period, by: str) -> list[dict[str, Any]]:
@@ -56,10 +54,14 @@ def behind(
     connection: Connection, period: Period, funnel: str, step: int, *, only_there: bool, limit: int = 200
 ) -> list[dict[str, Any]]:
     """Return the attempts that reached a step, or that stopped there; the latest first."""
-    sign = "=" if only_there else ">="
+    # One range of the index for each number of steps: a funnel has 12 at most.
+    reached = [step] if only_there else range(step, 13)
     said = (
-        "select customer, at, reached, device, channel, segment from attempts"
-        f" where funnel = :funnel and reached {sign} :step and day between :first and :last"
-        " order by at desc, id limit :limit"
+        "select id, customer, at, reached, device, channel, segment from attempts where funnel = :funnel"
+        " and reached = :step and day between :first and :last order by at desc limit :limit"
     )
-    return rows(connection, said, **period.said(funnel=funnel, step=step, limit=limit))
+    found = [
+        row for one in reached for row in rows(connection, said, **period.said(funnel=funnel, step=one, limit=limit))
+    ]
+    found.sort(key=lambda row: (-row["at"], row["id"]))
+    return found[:limit]

@@ -86,3 +86,17 @@ def messages(connection: Connection, scenario: str = "", limit: int = 100) -> li
     only = "scenario = :scenario" if scenario else "due_at > 0"
     said = f"select * from commands where {only} order by due_at desc, id limit :limit"
     return rows(connection, said, scenario=scenario, limit=limit)
+
+
+def inside_at(connection: Connection, scenario: str, step: str, limit: int = 200) -> list[dict[str, Any]]:
+    """Return who waits after a step now ("" before any), those who entered last first."""
+    said = (
+        "select customer, version, entered_at, held_out from enrolments"
+        " where scenario = :scenario and step = :step and ended = '' order by entered_at desc limit :limit"
+    )
+    return rows(connection, said, scenario=scenario, step=step, limit=limit)
+
+
+def spared(counts: Counts) -> int:
+    """Return how many bought in the middle of a wait, and got none of the messages that were still to come."""
+    return sum(n for (outcome, _, _), n in counts.items() if outcome == "spared")
