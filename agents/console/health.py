@@ -29,7 +29,7 @@ def sources(found: Iterable[Progress]) -> list[dict[str, Any]]:
     for progress in found:
         for one in progress.sources:
             key = (one.source, one.partition)
-            row = {
+            row: dict[str, Any] = {
                 "source": one.source, "partition": one.partition, "state": one.state, "before": one.before,
                 "covered": one.covered, "feedback": one.feedback,
             }  # fmt: skip
@@ -43,9 +43,9 @@ def sources(found: Iterable[Progress]) -> list[dict[str, Any]]:
 
 def read_model(positions: Iterable[Any], end: Callable[[str, int], int | None]) -> list[dict[str, Any]]:
     """Return how far the projector is in each stream, and how many records it has still to take in."""
-    found = []
+    found: list[dict[str, Any]] = []
     for row in positions:
         last = end(row.topic, row.partition)
-        unread = None if last is None else max(last - row.next, 0)
+        unread = None if last is None else max(last - int(row.next), 0)
         found.append({"topic": row.topic, "partition": row.partition, "next": row.next, "unread": unread})
     return sorted(found, key=lambda one: (one["topic"], one["partition"]))

@@ -1,6 +1,7 @@
 """Pages over the read model: a scenario as its graph with live counts, the journey map, funnels, segments."""
 
 from collections.abc import Callable
+from typing import Any
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -51,7 +52,7 @@ class InsightPages:
 
         return page
 
-    def _render(self, request: Request, template: str, days: Period, **values: object) -> Response:
+    def _render(self, request: Request, template: str, days: Period, **values: Any) -> Response:
         kept = {name: value for name, value in request.query_params.items() if name not in {"days", "lang"}}
         return self._view.render(request, template, period=days, choices=CHOICES, kept=kept, **values)
 

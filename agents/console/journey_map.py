@@ -1,4 +1,4 @@
-"""The journey map put together: touchpoints in their stages with figures and targets, leaks, and a picture of the ways."""
+"""The journey map put together: touchpoints in their stages with figures and targets, leaks, a picture of the ways."""
 
 from dataclasses import dataclass, field
 from typing import Any

@@ -103,10 +103,10 @@ def _messages(records: Records, reactions: dict[str, dict[str, int]]) -> Iterato
     for command, times in reactions.items():
         for name, at in times.items():
             if at and command in named:
-                one = named[command]
+                sent = named[command]
                 yield {
-                    "kind": "message", "at": at, "name": name, "reason": "", "scenario": one.scenario,
-                    "step": one.step, "channel": one.channel,
+                    "kind": "message", "at": at, "name": name, "reason": "", "scenario": sent.scenario,
+                    "step": sent.step, "channel": sent.channel,
                 }  # fmt: skip
 
 

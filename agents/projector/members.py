@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from agents.projector import schema
-from agents.projector.batch import Record, Sums
+from agents.projector.batch import Record, Sums, read
 from agents.projector.writing import ADD, SET, Writer
 from models.membership import Membership, labels_of
 from pipeline.store.codec import HOT, decode_customer
@@ -21,7 +21,8 @@ _decoder = msgspec.json.Decoder(Membership)
 
 def memberships(records: Iterable[Record]) -> list[Membership]:
     """Return what records of `memberships` say."""
-    return [_decoder.decode(record.value) for record in records if record.value is not None]
+    found = (read(record, _decoder.decode) for record in records)
+    return [one for one in found if one is not None]
 
 
 def of_changelog(records: Iterable[Record]) -> list[Membership]:
@@ -76,16 +77,9 @@ class MemberFold:
                     self._came.pop((one.customer, name), None)
                     self.sums.add((self._day(one.at), name), 0, 1)
 
-    def write(self, connection: Connection, writer: Writer) -> None:
+    def write(self, writer: Writer) -> None:
         """Write who is in what now, and the sums by day."""
-        table = schema.members
-        gone: dict[str, list[str]] = {}
-        for customer, name in sorted(self._gone):
-            gone.setdefault(name, []).append(customer)
-        for name, customers in gone.items():
-            for begin in range(0, len(customers), AT_ONCE):
-                part = customers[begin : begin + AT_ONCE]
-                connection.execute(table.delete().where((table.c.name == name) & table.c.customer.in_(part)))
+        writer.delete(schema.members, sorted(self._gone))
         rows: list[tuple[Any, ...]] = [(customer, name, at) for (customer, name), at in self._came.items()]
-        writer.upsert(table, rows, SET)
+        writer.upsert(schema.members, rows, SET)
         writer.upsert(schema.memberships, self.sums.rows(), ADD)

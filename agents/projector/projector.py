@@ -128,11 +128,13 @@ class Projector:
         writer.upsert(schema.meta, _progress(records), SET)
 
     def _members(self, connection: Connection, writer: Writer, fresh: dict[str, list[Record]]) -> None:
-        said = memberships(fresh.get(MEMBERSHIPS, [])) + of_changelog(fresh.get(CHANGELOG, []))
+        told, changed = fresh.get(MEMBERSHIPS, []), fresh.get(CHANGELOG, [])
+        said = memberships(told) + of_changelog(changed)
         if said:
-            fold = MemberFold(self.plans.day(self.plan))
+            partition = (told or changed)[0].partition
+            fold = MemberFold(lambda at: self._day(partition, at))
             fold.fold(said, known_members(connection, [one.customer for one in said]))
-            fold.write(connection, writer)
+            fold.write(writer)
 
     def _journal(self, connection: Connection, writer: Writer, records: Sequence[Record]) -> JournalFold:
         for partition in {record.partition for record in records} - self._loaded:
