@@ -12,11 +12,12 @@ from agents.cli.cluster import BOOTSTRAP, PREFIX
 from pipeline.errors import UsageError
 
 ALL = "*"
+CHANNELS = ["email", "sms", "push", "web", "webhook"]
 
 
-def _options(command: Callable[..., None]) -> Callable[..., None]:
+def _options(command: Callable[..., None], *, needs_scenario: bool = True) -> Callable[..., None]:
     for option in (
-        click.argument("scenario"),
+        click.argument("scenario", required=needs_scenario),
         click.option("--data", type=click.Path(path_type=Path), default=Path(".parcours"), help="The data folder."),
         click.option("--kafka", is_flag=True, help="On the cluster instead."),
         BOOTSTRAP,
@@ -26,18 +27,41 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def _of_a_channel(command: Callable[..., None]) -> Callable[..., None]:
+    option = click.option("--channel", type=click.Choice(CHANNELS), help="All of a channel instead, on a cluster.")
+    found: Callable[..., None] = option(_options(command, needs_scenario=False))
+    return found
+
+
 @click.command()
-@_options
+@_of_a_channel
 def pause(**said: Any) -> None:
     """Let no message of a scenario ("*": of any) go out; people still enter and pass over its sends."""
-    _switch("paused", **said)
+    _either("paused", **said)
 
 
 @click.command()
-@_options
+@_of_a_channel
 def resume(**said: Any) -> None:
     """Take a pause or a stop back; commands that waited at the senders go on, if they are still valid."""
-    _switch("active", **said)
+    _either("active", **said)
+
+
+def _either(state: str, scenario: str | None, channel: str | None, **said: Any) -> None:
+    """Switch a scenario, or a channel: a word to its senders, which hold its messages until it is resumed."""
+    if (scenario is None) == (channel is None):
+        raise UsageError('name a scenario ("*" means all), or a channel with --channel')
+    if scenario is not None:
+        _switch(state, scenario, **said)
+        return
+    from agents.kafka.control import switch_channel
+    from models.topics import Topics
+
+    assert channel is not None
+    if not said["kafka"]:
+        raise UsageError('a channel is paused on a cluster (--kafka); one process takes `parcours pause "*"`')
+    asyncio.run(switch_channel(said["bootstrap"], Topics(said["prefix"]), channel, state))
+    click.echo(f"{channel} is {state}")
 
 
 @click.command()
@@ -85,15 +109,17 @@ def _in_folder(state: str, scenario: str, data: Path) -> None:
 
 
 def _on_cluster(state: str, scenario: str, bootstrap: str, prefix: str) -> None:
-    from agents.kafka.control import live_scenarios, switch
+    from agents.kafka.control import live_scenarios, tell_engine, tell_senders
     from agents.kafka.reading import KafkaReader
     from models.topics import Topics
 
     topics = Topics(prefix)
     _known(scenario, asyncio.run(live_scenarios(bootstrap, topics)))
+    # The senders first: what follows reads every customer's state.
+    number = asyncio.run(tell_senders(bootstrap, topics, scenario, state))
     progress = KafkaReader(bootstrap, topics).progress()
     at = max((one.watermark for one in progress.values()), default=0)
-    asyncio.run(switch(bootstrap, topics, scenario, state, at))
+    asyncio.run(tell_engine(bootstrap, topics, scenario, state, at, number))
 
 
 @click.command()

@@ -26,10 +26,11 @@ HANDED_AT_ONCE = 500
 
 
 class Switched(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is paused or stopped by now, for the senders; `number` counts the changes."""
+    """What is paused or stopped by now, for the senders: scenarios, and channels; `number` counts the changes."""
 
     number: int = 0
     states: dict[str, str] = {}
+    channels: dict[str, str] = {}
 
 
 async def read_plans(bootstrap: str, topics: Topics) -> dict[bytes, bytes]:
@@ -108,13 +109,37 @@ async def live_scenarios(bootstrap: str, topics: Topics) -> list[str]:
 
 async def switch(bootstrap: str, topics: Topics, scenario: str, state: str, at: int) -> None:
     """Pause, stop or resume a scenario ("*": all): the senders first, then every journal partition."""
+    number = await tell_senders(bootstrap, topics, scenario, state)
+    await tell_engine(bootstrap, topics, scenario, state, at, number)
+
+
+async def tell_senders(bootstrap: str, topics: Topics, scenario: str, state: str) -> int:
+    """Say to the senders that a scenario ("*": all) is paused, stopped or active; return the number of the change."""
+    before = await _switched(bootstrap, topics)
+    after = Switched(before.number + 1, _with(before.states, scenario, state), before.channels)
+    await put(bootstrap, topics, [(SWITCHES, msgspec.json.encode(after))])
+    return after.number
+
+
+async def switch_channel(bootstrap: str, topics: Topics, channel: str, state: str) -> None:
+    """Pause a channel or let it go on: a word to its senders alone, the engine goes on emitting."""
+    before = await _switched(bootstrap, topics)
+    after = Switched(before.number + 1, before.states, _with(before.channels, channel, state))
+    await put(bootstrap, topics, [(SWITCHES, msgspec.json.encode(after))])
+
+
+async def _switched(bootstrap: str, topics: Topics) -> Switched:
     raw = (await read_plans(bootstrap, topics)).get(SWITCHES)
-    before = msgspec.json.decode(raw, type=Switched) if raw else Switched()
-    states = {name: said for name, said in before.states.items() if name != scenario}
-    if state != "active":
-        states[scenario] = state
-    number = before.number + 1
-    await put(bootstrap, topics, [(SWITCHES, msgspec.json.encode(Switched(number, states)))])
+    return msgspec.json.decode(raw, type=Switched) if raw else Switched()
+
+
+def _with(states: dict[str, str], name: str, state: str) -> dict[str, str]:
+    left = {one: said for one, said in states.items() if one != name}
+    return left if state == "active" else {**left, name: state}
+
+
+async def tell_engine(bootstrap: str, topics: Topics, scenario: str, state: str, at: int, number: int) -> None:
+    """Write a switch into every journal partition, as of log time `at` (UTC ms)."""
     name = digest("switch", scenario, state, str(number))
     entry = ScenarioSwitched(id=name, scenario=scenario, state=state, at=at)
     await write_to_all(bootstrap, topics, [entry], "control")

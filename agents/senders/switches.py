@@ -20,10 +20,11 @@ class SwitchBoard:
         self._bootstrap = bootstrap
         self._place = TopicPartition(topics.plans, 0)
         self._states: dict[str, str] = {}
+        self._channels: dict[str, str] = {}
 
     def paused(self, channel: str, scenario: str) -> bool:
         """Say whether commands of a scenario wait: of a stopped one too, until the engine has taken them back."""
-        return scenario in self._states or ALL in self._states
+        return channel in self._channels or scenario in self._states or ALL in self._states
 
     async def follow(self, known: asyncio.Event) -> None:
         """Follow until cancelled; `known` is set when all that stood there was read."""
@@ -31,4 +32,5 @@ class SwitchBoard:
 
     def _take(self, record: ConsumerRecord) -> None:
         if record.key == SWITCHES and record.value is not None:
-            self._states = _decoder.decode(record.value).states
+            said = _decoder.decode(record.value)
+            self._states, self._channels = said.states, said.channels

@@ -31,6 +31,7 @@ from pipeline.sending.waiting import KEPT_MAX, Waiting
 READ_MAX = 1_000
 ENDED_MAX = 1_000  # receipts of one commit, beside the intents
 IDLE_MS = 100
+PAUSED = "paused by an operator"
 LOOK_MS = 1_000  # how often `cancels` is read, and what is held or put off is looked at for its end
 SAVE_RECORDS = 1_000  # progress without receipts is committed after so many records
 # A cancel is kept this long after `delivery` was last read to its end: its command is committed before it or with it.
@@ -194,9 +195,13 @@ class SenderLane:
             return "the engine is catching up"
         if self._tallies.braked(scenario):
             return BRAKED
-        if self.switches is not None and self.switches.paused(self.stage.channel, scenario):
-            return "paused by an operator"
+        if self._is_paused(queued):
+            return PAUSED
         return self._brakes.why(queued, now, self.stage.guard_of(queued.command), leaves=self.stage.leaves)
+
+    def _is_paused(self, queued: Queued) -> bool:
+        """Say whether an operator's switch is off: asked in the last moment before a call too."""
+        return self.switches is not None and self.switches.paused(self.stage.channel, queued.command.scenario)
 
     def _check_one(self, queued: Queued, now: int, why: str, room: int, found: Checked) -> None:
         ended = self.stage.after_crash(queued, now, self.clock.now()) if queued.unsure_since else None
@@ -247,6 +252,8 @@ class SenderLane:
             at = self._now(queued, now)
             if ticks - checked > CALL_WITHIN_MS:
                 return self.stage.receipt(queued, "retry", at, "the check was over 5 s old: checked again")
+            if self._is_paused(queued):
+                return self.stage.receipt(queued, "retry", at, PAUSED)
             message = replace(ready.message, call_by=checked + CALL_WITHIN_MS)
             outcome = await self.stage.carry(replace(ready, message=message))
             self.breaker.note(outcome.trouble, self.clock.ticks())

@@ -37,13 +37,17 @@ _emits = itertools.count()
 
 
 class Relay:
-    """An SMTP server that counts what it took by command, and holds its answer while `gate` is shut."""
+    """An SMTP server that counts what it took by command, and holds its answer while `gate` is shut.
+
+    `seconds` is what it takes over each.
+    """
 
     def __init__(self) -> None:
         self.taken: Counter[str] = Counter()
         self.gate = threading.Event()
         self.gate.set()
         self.shut_after = 10**9
+        self.seconds = 0.0
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         for line in (envelope.content or b"").splitlines():
@@ -51,6 +55,7 @@ class Relay:
                 self.taken[line.split()[-1].decode()] += 1
         if self.taken.total() > self.shut_after:
             self.gate.clear()
+        await asyncio.sleep(self.seconds)
         await asyncio.to_thread(self.gate.wait)
         return "250 taken"
 

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import NameOID
 
 from agents.collector.hub import Hub
-from agents.collector.webhooks import mailgun, postmark, routes_from_environment, sendgrid, ses, twilio
+from agents.collector.webhooks import PROVIDERS, mailgun, postmark, routes_from_environment, sendgrid, ses, twilio
 from agents.collector.webhooks.base import Listener, webhook
 from pipeline.errors import UsageError
 from pipeline.sending.links import REFERENCE
@@ -275,8 +275,8 @@ def test_nothing_but_amazons_own_host_is_ever_asked(url: str) -> None:
 
 
 async def test_a_provider_without_its_secret_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SES_TOPIC", "SENDGRID_KEY", "MAILGUN_KEY", "POSTMARK_LOGIN", "TWILIO_TOKEN"):
-        monkeypatch.delenv(f"PARCOURS_{name}", raising=False)
+    for variable, _ in PROVIDERS.values():
+        monkeypatch.delenv(variable, raising=False)
     hub = Hub(LINKS, Desk().intake)
     assert routes_from_environment(hub) == []
     monkeypatch.setenv("PARCOURS_MAILGUN_KEY", "key")

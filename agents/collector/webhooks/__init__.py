@@ -7,7 +7,7 @@ from pathlib import Path
 from starlette.routing import Route
 
 from agents.collector.hub import Hub
-from agents.collector.webhooks import mailgun, postmark, sendgrid, ses, twilio
+from agents.collector.webhooks import brevo, mailgun, postmark, resend, sendgrid, ses, twilio, vonage
 from agents.collector.webhooks.base import Listener, webhook
 from pipeline.errors import UsageError
 
@@ -17,6 +17,9 @@ PROVIDERS: Mapping[str, tuple[str, Callable[[str], Listener]]] = {
     "sendgrid": ("PARCOURS_SENDGRID_KEY", sendgrid.listener),
     "mailgun": ("PARCOURS_MAILGUN_KEY", mailgun.listener),
     "postmark": ("PARCOURS_POSTMARK_LOGIN", postmark.listener),
+    "resend": ("PARCOURS_RESEND_SECRET", resend.listener),
+    "brevo": ("PARCOURS_BREVO_TOKEN", brevo.listener),
+    "vonage": ("PARCOURS_VONAGE_SECRET", vonage.listener),
     "twilio": ("PARCOURS_TWILIO_TOKEN", twilio.listener),
 }
 

@@ -16,13 +16,11 @@ from agents.collector.hub import Hub
 from agents.collector.limits import Refused
 from agents.collector.texts import texts
 from agents.collector.webhooks.base import Call, Listener, Said, Told, about_of, hash_of, heard_of, same
+from agents.collector.webhooks.words import HELP, START, STOP, word_of
 from pipeline.sending import hearing
 from pipeline.sending.hearing import Heard
 
 FIELDS_MAX = 100
-STOP = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT", "ARRET", "ARRÊT"})
-START = frozenset({"START", "UNSTOP"})
-HELP = frozenset({"HELP", "INFO", "AIDE"})
 # Unknown destination, landline: https://www.twilio.com/docs/api/errors
 PERMANENT = frozenset({"30005", "30006", "21211", "21614"})
 STOPPED = "21610"
@@ -67,7 +65,7 @@ def _status(call: Call, said: dict[str, str]) -> list[Heard]:
 
 
 def _answered(hub: Hub, said: dict[str, str], once: str) -> Told:
-    word = said.get("Body", "").strip().strip(".!\"'").upper()
+    word = word_of(said.get("Body", ""))
     address = hub.links.address_hash("sms", said.get("From", ""))
     # Where Twilio keeps the list itself, it has answered already.
     told_by_twilio = "OptOutType" in said

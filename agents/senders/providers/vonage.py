@@ -37,6 +37,9 @@ class Vonage(HttpProvider):
             "text": message.text,
             "client_ref": message.command[:REFERENCE_CHARS_MAX],
         }
+        if message.reference and message.collector_url:
+            body["webhook_url"] = f"{message.collector_url}/webhooks/vonage?ref={message.reference}"
+            body["webhook_version"] = "v1"
         left_s = seconds_left(message)
         if left_s is not None:
             body["ttl"] = min(max(left_s, TTL_S_MIN), TTL_S_MAX)
