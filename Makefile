@@ -35,6 +35,15 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	$(BIN)/hadolint deploy/Dockerfile
+	@PATH="$(CURDIR)/.cache/bin:$$PATH"; if command -v helm >/dev/null; then helm lint --strict --quiet deploy/helm/parcours; \
+	  else echo "helm lint was left out: \`make tools\` builds helm where there is Go"; fi
+
+# helm is in no package of pip or Debian: built from its sources, once, where there is Go.
+.PHONY: tools
+tools:
+	@command -v go >/dev/null || { echo "make tools needs Go"; exit 1; }
+	GOBIN=$(CURDIR)/.cache/bin go install helm.sh/helm/v3/cmd/helm@v3.19.5
 
 docs: $(STAMP)
 	$(BIN)/mkdocs build --strict --quiet

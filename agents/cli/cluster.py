@@ -88,6 +88,18 @@ def topics_verify(context: click.Context, /, **said: Any) -> None:
     click.echo("all topics are as they should be")
 
 
+@topics.command("strimzi")
+@PREFIX
+@click.option("--partitions", default=8, help="Journal partitions: the most workers that share the load.")
+@click.option("--journal-days", default=30, help="How long the journal is kept.")
+@click.option("--cluster", default="kafka", help="The name of the Kafka resource.")
+def topics_strimzi(cluster: str, **said: Any) -> None:
+    """Print them as KafkaTopic resources of Strimzi, for kubectl apply."""
+    from agents.kafka.strimzi import manifest
+
+    click.echo(manifest(_wanted(said), cluster), nl=False)
+
+
 @click.group()
 def kafka() -> None:
     """A local broker, from Python packages alone."""

@@ -67,8 +67,8 @@ class SecuredBroker:
         words = [f'SCRAM-SHA-{bits}=[name="{USER}",password="{PASSWORD}"]' for bits in (256, 512)]
         formatting = [word for said in words for word in ("--add-scram", said)]
         try:
-            inner = localkafka.free_port()
-            localkafka.start(self.folder / "broker", inner, self._properties(inner), formatting)
+            port = localkafka.free_port()
+            self.inner = localkafka.start(self.folder / "broker", port, self._properties(port), formatting)
         except RunError as error:
             if "fetched" not in str(error):
                 raise
