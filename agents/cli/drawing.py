@@ -5,7 +5,9 @@ from pathlib import Path
 
 import click
 
+from agents.cli.cluster import PREFIX
 from agents.cli.folder import known_scenario, plan_folder
+from agents.cli.worker import SHIPPED_SOURCES
 
 
 @click.command()
@@ -27,12 +29,23 @@ def graph(scenario: str, plan: Path) -> None:
 @click.command()
 @click.argument("kind", required=False)
 @click.option("--out", type=click.Path(path_type=Path), help="Write all of them into this folder.")
-def schema(kind: str | None, out: Path | None) -> None:
-    """Print the JSON Schema of one kind of file (scenario, settings, test, mapping), or write all with --out."""
+@click.option("--sources", type=click.Path(path_type=Path), default=SHIPPED_SOURCES, help="With asyncapi.")
+@PREFIX
+def schema(kind: str | None, out: Path | None, sources: Path, prefix: str) -> None:
+    """Print the JSON Schema of one kind of file (scenario, settings, test, mapping), or write all with --out.
+
+    `asyncapi` instead of a kind describes the topics and their records, for the sources and the prefix named.
+    """
     from pipeline.errors import UsageError
     from pipeline.scenario.expressions.compile import nearest
     from pipeline.scenario.schema import FILES, schema_of
 
+    if kind == "asyncapi":
+        from agents.ingest.sources import read_sources_file
+        from agents.kafka.asyncapi import text
+
+        click.echo(text(read_sources_file(sources), prefix), nl=False)
+        return
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         for name, (pattern, _) in FILES.items():

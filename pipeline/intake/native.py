@@ -117,6 +117,10 @@ class Validator:
         self._decoder = msgspec.json.Decoder(union)
         self._raw = raw
 
+    def record_types(self) -> dict[str, type[msgspec.Struct]]:
+        """Return the class of a source's record, by the event's type: for whoever describes them."""
+        return dict(self._raw)
+
     def check(self, spec: MappingSpec) -> None:
         """Raise a UsageError where a mapping gives an event or a field that nothing would read."""
         for event in spec.events:
