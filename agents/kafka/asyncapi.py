@@ -9,13 +9,13 @@ from typing import Any
 import msgspec
 from ruamel.yaml import YAML
 
-from agents.ingest.sources import SourceSpec
 from models.catalogue import Product, Ranking
 from models.command import Cancel, Command, Mark, Release
 from models.decision import Decision
 from models.event import Event
 from models.journal import Bundle
 from models.receipt import Receipt
+from models.sources import SourceSpec
 from models.topics import Topics
 from models.voucher import Voucher
 from pipeline.intake.native import Validator
