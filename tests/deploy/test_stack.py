@@ -22,6 +22,7 @@ from tests.broker.histories import Mailbox
 from tests.deploy.accepting import ROOT
 from tests.deploy.secured import SecuredBroker
 from tests.deploy.test_compose import OURS, SERVICES
+from tests.docs.page import Reader
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(400)]
 ORDER = ["ingest", "journeys-0", "journeys-1", "sender-email", "collector"]
@@ -127,7 +128,9 @@ def publish(bootstrap: str, records: list[tuple[str, dict[str, Any]]]) -> None:
     asyncio.run(send())
 
 
-def test_an_order_becomes_a_mail(secured: SecuredBroker, tmp_path: Path) -> None:
+def test_an_order_becomes_a_mail_and_the_pages_commands_work_there(
+    secured: SecuredBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert set(ORDER) | {"topics"} == set(OURS), "a service was added: start it here too"
     with mail_catcher() as (relay, mailbox):
         stack = Stack(secured.inner, relay, tmp_path)
@@ -144,6 +147,12 @@ def test_an_order_becomes_a_mail(secured: SecuredBroker, tmp_path: Path) -> None
             sent = [json.loads(line) for line in stack.parcours("commands", "--kafka", "--json").splitlines()]
             assert mailbox.commands[0] in {row["id"] for row in sent}
             assert "all topics are as they should be" in stack.parcours("topics", "verify")
+            monkeypatch.setenv("KAFKA_BOOTSTRAP", secured.inner)
+            reader = Reader(ROOT, tmp_path)
+            reader.follow(ROOT / "docs/deploy/upgrade.md")
+            assert reader.ran == 8, "every command of the page was run, on this stack"
+            (tmp_path / "bin" / "parcours").unlink()
+            (tmp_path / "bin").rmdir()
             assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == set(ORDER) | {"topics"}
         finally:
             stack.stop()
