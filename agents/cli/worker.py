@@ -226,7 +226,7 @@ DATABASE = click.option(
     "--database",
     envvar="PARCOURS_DATABASE",
     required=True,
-    help="The read model: postgresql://USER@HOST/NAME; its password in PARCOURS_DATABASE_PASSWORD.",
+    help="The read model: postgresql://USER@HOST/NAME; its password in PARCOURS_DATABASE_PASSWORD (or …_FILE).",
 )
 
 
@@ -240,11 +240,12 @@ DATABASE = click.option(
 @click.option("--rebuild", is_flag=True, help="Empty the read model first: it is made again from the log.")
 def projector(**said: Any) -> None:
     """Follow the log into the database that the console reads."""
+    from agents.kafka.security import Given
     from agents.projector.cluster import ProjectorOptions, run
     from agents.projector.database import PASSWORD, open_database
     from agents.projector.retention import Retention
 
-    engine = open_database(said["database"], password=os.environ.get(PASSWORD, ""))
+    engine = open_database(said["database"], password=Given(os.environ).get(PASSWORD) or "")
     options = ProjectorOptions(
         bootstrap=said["bootstrap"],
         engine=engine,

@@ -7,6 +7,7 @@ import subprocess
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import kubernetes_validate
 import pytest
@@ -26,6 +27,7 @@ EVERYTHING = {
     "providersSecretName": "providers",
     "plan": {"path": "/app/scenarios", "volume": {"persistentVolumeClaim": {"claimName": "scenarios"}}},
     "collector": {"enabled": True, "proxies": ["10.0.0.1"]},
+    "projector": {"enabled": True},
     "journeys": {"replicas": 4, "storageClass": "fast"},
     "senders": {
         "email": {"replicas": 2, "arguments": ["--smtp", "smtp://relay:25", "--starttls"]},
@@ -87,7 +89,9 @@ def test_a_resource_with_a_wrong_field_is_refused() -> None:
 @ALL
 def test_the_command_line_takes_every_command(values: dict[str, Any]) -> None:
     for name, pod in pods(values).items():
-        context = parse(pod["containers"][0]["args"])
+        given = {one["name"]: one.get("value", "") for one in pod["containers"][0]["env"]}
+        with patch.dict(os.environ, given):
+            context = parse(pod["containers"][0]["args"])
         assert context.params["prefix"] == values.get("prefix", "")
         if context.command.name != "apply":
             assert context.params["metrics_port"] == 9400, name

@@ -4,11 +4,12 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from tests.deploy.test_compose import OURS, SERVICES
 from tests.docs.page import Reader
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(400)]
-ORDER = ["ingest", "journeys-0", "journeys-1", "sender-email", "collector"]
+ORDER = ["ingest", "journeys-0", "journeys-1", "sender-email", "projector", "collector"]
 MINUTE_MS = 60_000
 
 
@@ -35,6 +36,8 @@ class Stack:
     def __init__(self, bootstrap: str, relay: int, folder: Path):
         self.relay, self.folder = relay, folder
         self.places = {"kafka:9092": bootstrap, "mail:1025": f"127.0.0.1:{relay}", "0.0.0.0": "127.0.0.1"}
+        self.read_model = folder / "projector" / "console.sqlite"
+        self.places["postgresql://parcours@database/parcours"] = f"sqlite:///{self.read_model}"
         self.metrics: dict[str, int] = {}
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -113,6 +116,11 @@ def order(at: int) -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
+def known_to(read_model: Path) -> list[str]:
+    with closing(sqlite3.connect(f"file:{read_model}?mode=ro", uri=True, timeout=15)) as connection:
+        return [row[0] for row in connection.execute("select distinct customer from commands")]
+
+
 def publish(bootstrap: str, records: list[tuple[str, dict[str, Any]]]) -> None:
     import asyncio
 
@@ -147,6 +155,7 @@ def test_an_order_becomes_a_mail_and_the_pages_commands_work_there(
             sent = [json.loads(line) for line in stack.parcours("commands", "--kafka", "--json").splitlines()]
             assert mailbox.commands[0] in {row["id"] for row in sent}
             assert "all topics are as they should be" in stack.parcours("topics", "verify")
+            wait_for(lambda: known_to(stack.read_model) == ["anna"], 60, "the read model knows her")
             monkeypatch.setenv("KAFKA_BOOTSTRAP", secured.inner)
             reader = Reader(ROOT, tmp_path)
             reader.follow(ROOT / "docs/deploy/upgrade.md")
