@@ -81,6 +81,11 @@ UNREADABLE = Counter(
     "parcours_projector_unreadable", "Records that the read model leaves out: not ours", ["stream"], registry=REGISTRY
 )
 
+UNSUPPRESSED = Counter(
+    "parcours_erased_without_hash",
+    "Customers forgotten by a worker without the secret that hashes their addresses",
+    registry=REGISTRY,
+)
 HEARD = Counter("parcours_collector_heard", "What customers and providers said", ["type", "machine"], registry=REGISTRY)
 REFUSED = Counter("parcours_collector_refused", "Requests that changed nothing", ["route", "why"], registry=REGISTRY)
 

@@ -35,6 +35,7 @@ COMMANDS = {
     "produce": "agents.cli.cluster:produce",
     "source": "agents.cli.cluster:source",
     "worker": "agents.cli.worker:worker",
+    "erase": "agents.cli.erase:erase",
     "inbox": "agents.cli.inbox:inbox",
     "backtest": "agents.cli.backtest:backtest",
     "diff": "agents.cli.diff:diff",

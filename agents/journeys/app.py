@@ -21,7 +21,7 @@ from agents.kafka.control import read_plans
 from models.topics import Topics
 from pipeline.runtime.plans import PlanBook
 from pipeline.scenario.sources import PlanSources
-from pipeline.sending.links import voucher_key
+from pipeline.sending.links import links_from_environment
 
 FETCH_MS = 100
 TELL_S = 1.0
@@ -142,7 +142,8 @@ class Pump(Service):
         for place in places:
             # A place to stand on while it is paused: without one a group that never committed ends the consumer.
             self.reader.seek(place, 0)
-        book = PlanBook(self.sources.get, voucher_key(), key_needed=True)
+        links = links_from_environment()
+        book = PlanBook(self.sources.get, links.voucher_key if links else b"", key_needed=True)
         for partition in sorted(partitions):
             place = Place(
                 bootstrap=self.bootstrap,
@@ -153,6 +154,7 @@ class Pump(Service):
                 seek=self.go_on,
                 owned=self.owned,
                 refresh=self.refresh,
+                links=links,
                 note=self.noted.__setitem__,
             )
             self.lanes[partition] = Lane(partition, place)

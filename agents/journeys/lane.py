@@ -25,6 +25,7 @@ from agents.journeys.measuring import Measures
 from agents.journeys.restore import restore
 from agents.journeys.transacting import send
 from agents.kafka import clients
+from agents.kafka.tables import partition_count
 from agents.pausing import pause_at
 from models.ids import digest
 from models.journal import JournalMessage
@@ -33,8 +34,11 @@ from models.topics import Topics
 from pipeline.journal.codec import decode
 from pipeline.runtime.batch import Batch
 from pipeline.runtime.checkpoints import DailyCheckpoints, kept_of
+from pipeline.runtime.erasing import hashes
 from pipeline.runtime.partition import ContinuityError, PartitionRuntime
 from pipeline.runtime.plans import PlanBook
+from pipeline.sending.links import Links
+from pipeline.sending.suppressions import Suppression
 from pipeline.store.rocks import RocksStore
 
 COMMIT_EVENTS = 5_000
@@ -60,6 +64,7 @@ class Place:
     seek: Callable[[int, int], None]  # (partition, offset): where the pump goes on
     owned: Callable[[int], bool]
     refresh: Callable[[], Awaitable[None]]
+    links: Links | None  # with the secret that hashes addresses; None without one
     note: Callable[[int, int], None]  # (partition, next offset): the group's offset, as information
 
 
@@ -222,7 +227,8 @@ class Lane:
         with metrics.COMMITS.time():
             await producer.begin_transaction()  # 1
             pause_at("begun", self.partition)
-            sent = await send(producer, self.place.topics, self.partition, store, batch)  # 3
+            suppressed = await self._suppressed(batch)
+            sent = await send(producer, self.place.topics, self.partition, store, batch, suppressed)  # 3
             pause_at("sent", self.partition)
             offset = await sent.offset()  # 4
             pause_at("flushed", self.partition)
@@ -234,6 +240,21 @@ class Lane:
             pause_at("stored", self.partition)
             runtime.committed()
         return batch
+
+    async def _suppressed(self, batch: Batch) -> list[Suppression]:
+        """Return the hashes of the addresses of who was forgotten; an erasure waits for no secret and no topic."""
+        if not any(gone.addresses for gone in batch.erased):
+            return []
+        topic = self.place.topics.suppressions
+        if self.place.links is None or not await partition_count(self.place.bootstrap, topic):
+            metrics.UNSUPPRESSED.inc(len(batch.erased))
+            log.warning(
+                "forgotten without a hash of the address: a later import may write to them again",
+                partition=self.partition,
+                help=f"set PARCOURS_SECRET for the journeys worker, and make the topic {topic}",
+            )
+            return []
+        return [row for gone in batch.erased for row in hashes(gone, self.place.links)]
 
     async def _pause(self) -> None:
         path = self.place.data / f"in-transaction-{self.partition}"

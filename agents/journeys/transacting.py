@@ -19,6 +19,8 @@ from agents.ingest.dead_letters import message_of
 from models.topics import Topics
 from pipeline.errors import RunError
 from pipeline.runtime.batch import Batch
+from pipeline.sending.suppressions import Suppression
+from pipeline.sending.suppressions import encode as encode_suppression
 from pipeline.store.rocks import RocksStore
 
 _encode = msgspec.json.Encoder().encode
@@ -38,8 +40,18 @@ class Sent:
         return int(done[-1].offset) + self.after_base
 
 
-async def send(producer: AIOKafkaProducer, topics: Topics, partition: int, store: RocksStore, batch: Batch) -> Sent:
-    """Send commands, the mark, cancels, decisions, forwards, vouchers, dead letters, states, and last the progress."""
+async def send(
+    producer: AIOKafkaProducer,
+    topics: Topics,
+    partition: int,
+    store: RocksStore,
+    batch: Batch,
+    suppressed: Iterable[Suppression] = (),
+) -> Sent:
+    """Send commands, the mark, cancels, decisions, forwards, vouchers, dead letters, states, and last the progress.
+
+    `suppressed` are the hashes of the addresses of who was forgotten.
+    """
     sent = Sent()
     for topic, records in (
         (topics.delivery, [*batch.commands, *([batch.mark] if batch.mark else [])]),
@@ -50,6 +62,9 @@ async def send(producer: AIOKafkaProducer, topics: Topics, partition: int, store
     ):
         rows = ((getattr(one, "customer", "").encode(), _encode(one)) for one in records)
         await _send_rows(producer, topic, partition, rows, sent)
+    for row in suppressed:
+        value = encode_suppression(row)
+        sent.futures.append(await producer.send(topics.suppressions, value, key=row.key.encode(), partition=0))
     for letter in batch.dead_letters:
         metrics.DEAD.labels("engine").inc()
         sent.futures.append(await producer.send(topics.dead_letters, **message_of(letter)))

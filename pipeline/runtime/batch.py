@@ -10,6 +10,7 @@ from models.event import Event
 from models.membership import Membership
 from models.progress import Progress
 from models.voucher import Voucher
+from pipeline.runtime.erasing import Erased
 
 
 @dataclass(slots=True)
@@ -33,6 +34,8 @@ class Batch:
     memberships: list[Membership] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     mark: Mark | None = None
+    # Who was forgotten: the hashes of their addresses go on the suppression list.
+    erased: list[Erased] = field(default_factory=list)
     # For the metrics: the arrival (UTC ms) of the event that each command of an event's step came from, and how many
     # customers were woken for a timer.
     caused: list[int] = field(default_factory=list)

@@ -78,6 +78,12 @@ class CollectedStream:
             for key in lifted:
                 self.table.lift(key)
 
+    def suppress(self, rows: Sequence[Suppression], batch: WriteBatch) -> None:
+        """Add facts about addresses to a batch; they hold at once: twice the same fact is one."""
+        for row in rows:
+            batch.put(meta_key(SUPPRESSIONS + row.key), encode(row))
+            self.table.put(row)
+
     def events(self, start: int, most: int, mapper: Mapper) -> Iterator[tuple[int, Event | DeadLetter]]:
         """Yield what stands in the stream from an offset on, at its log time."""
         if start >= self.end:

@@ -26,6 +26,7 @@ from rocksdict import WriteBatch
 from models.command import Release
 from models.dead_letter import DeadLetter
 from models.event import Event, Position
+from models.event_types import MESSAGE_TYPES
 from models.identity import LINKED, is_anonymous
 from models.ids import digest
 from models.journal import Bundle, Entry, JournalMessage, PlanActivated, ScenarioSwitched, SourceChanged
@@ -43,6 +44,7 @@ from pipeline.runtime.carry import EmbeddedSender
 from pipeline.runtime.checkpoints import DailyCheckpoints
 from pipeline.runtime.collected import CollectedStream
 from pipeline.runtime.embedded_options import EmbeddedOptions, Pace
+from pipeline.runtime.erasing import hashes
 from pipeline.runtime.folder import STREAMS, Folder, meta_key, stream_key
 from pipeline.runtime.inbox import FolderInbox
 from pipeline.runtime.operator import PlanSaid
@@ -97,7 +99,9 @@ class EmbeddedPipeline:
         )
         providers = {"email": options.provider(options.data), **options.others(options.data)}
         most = settings.senders.web.at_most if settings.senders.web else 0
-        self.inbox = FolderInbox(folder, lambda: self.ingest_state.time, most)
+        self.inbox = FolderInbox(
+            folder, lambda: self.ingest_state.time, most, lambda name: self._store.get(name) is not None
+        )
         if options.inbox and most:
             providers["web"] = options.inbox(self.inbox)
         stages = {
@@ -229,6 +233,8 @@ class EmbeddedPipeline:
         for word in words:
             if isinstance(word, operator.HandedOn):
                 self._append(batch, FORWARDS, list(word.dated()))
+            if isinstance(word, operator.EraseSaid):
+                self.collected.put([word.heard()])
         self.folder.write(batch)
         for path, _ in found:
             path.unlink()
@@ -309,6 +315,10 @@ class EmbeddedPipeline:
         self._append(batch, "memberships", list(taken.memberships))
         self._append(batch, "dead-letters", list(taken.dead_letters))
         self._store.write(taken, batch)
+        for gone in taken.erased:
+            # Before the commit: what a page says of a message in between finds nothing any more.
+            self.inbox.forget(gone.customer)
+            self.collected.suppress(hashes(gone, self._links), batch)
         self.folder.write(batch)
         self.partition.committed()
         self._checkpoints.after(taken.progress)
@@ -320,7 +330,7 @@ class EmbeddedPipeline:
         for offset, raw in self.folder.scan(RECEIPTS, self.feedback.receipts):
             event = event_of_receipt(_receipt_decoder.decode(raw), Position(RECEIPTS, 0, 0, offset))
             self.feedback.receipts, read = offset + 1, read + 1
-            if event is not None:
+            if event is not None and not self._is_forgotten(event):
                 entries.append(event)
             if read >= FEEDBACK_MAX:
                 break
@@ -341,13 +351,18 @@ class EmbeddedPipeline:
         self.folder.write(batch)
         return True
 
+    def _is_forgotten(self, event: Event) -> bool:
+        """Say whether an event tells of a message to somebody of whom nothing is kept: it is not to begin anew."""
+        return event.type in MESSAGE_TYPES and self._store.get(event.customer) is None
+
     def _take_collected(self, entries: list[Entry]) -> list[DeadLetter]:
         """Add what the collector heard to the entries; return what of it could not be used."""
         letters: list[DeadLetter] = []
         for offset, found in self.collected.events(self.feedback.collected, FEEDBACK_MAX, self._native):
             self.feedback.collected = offset + 1
             if isinstance(found, Event):
-                entries.append(found)
+                if not self._is_forgotten(found):
+                    entries.append(found)
             else:
                 letters.append(found)
         self.ingest_state.dead += len(letters)

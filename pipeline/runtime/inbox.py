@@ -27,9 +27,20 @@ def rows_of(customer: str) -> str:
 
 
 class FolderInbox:
-    """A `pipeline.sending.inbox.InboxStore` over a data folder; `log_time` is the run's, `most` a customer's bound."""
+    """A `pipeline.sending.inbox.InboxStore` over a data folder.
 
-    def __init__(self, folder: Folder, log_time: Callable[[], int], most: int):
+    `log_time` is the run's, `most` a customer's bound; `known` says whether anything is kept of a customer: a history
+    can carry out a message after its customer was forgotten.
+    """
+
+    def __init__(
+        self,
+        folder: Folder,
+        log_time: Callable[[], int],
+        most: int,
+        known: Callable[[str], bool] = lambda customer: True,
+    ):
+        self._known = known
         self._folder = folder
         self._log_time = log_time
         self._most = most
@@ -55,12 +66,14 @@ class FolderInbox:
         """Return a customer's messages that are to be shown, oldest first."""
         return shown(list(self._rows(customer)), self.now())
 
-    async def keep(self, item: InboxItem) -> None:
+    async def keep(self, item: InboxItem) -> bool:
         """Keep a message; RunError where the disk takes none."""
         with self._lock:
+            if not self._known(item.customer):
+                return False
             rows = list(self._rows(item.customer))
             if any(one.id == item.id for one in rows):
-                return
+                return True
             batch = WriteBatch(raw_mode=True)
             item = replace(item, number=self._number + 1)
             for gone in crowded_out([*rows, item], max(self.now(), item.at), self._most):
@@ -73,6 +86,7 @@ class FolderInbox:
         if self._number % SWEEP_MESSAGES == 0:
             self._sweep()
         self._tell(item)
+        return True
 
     async def note(self, customer: str, name: str, state: str) -> InboxItem | None:
         """Move a message to a later state; IntakeError where it could not be written."""

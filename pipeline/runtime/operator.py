@@ -1,11 +1,12 @@
 """What an operator says to an embedded run from outside: small files in its data folder, taken between two slices.
 
 A file is written whole or not at all, and is deleted after its record stands in the journal (a release: on `delivery`;
-what a backfill worked out: on `forwards`). A crash between the two puts the same record there twice: a switch, a plan
-and an event act once by their ids, a release finds nothing more.
+what a backfill worked out: on `forwards`; an erasure: on `collected`). A crash between the two puts the same record
+there twice: a switch, a plan and an event act once by their ids, a release and an erasure find nothing more.
 """
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -13,7 +14,9 @@ from msgspec.structs import replace
 
 from models.command import Release
 from models.event import Event
+from models.identity import ERASURE
 from models.journal import ScenarioSwitched
+from pipeline.sending.hearing import Heard
 
 FOLDER = "operator"
 
@@ -37,7 +40,20 @@ class PlanSaid(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=
     at: int = 0
 
 
-Word = ScenarioSwitched | Release | HandedOn | PlanSaid
+class EraseSaid(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="erase"):
+    """A customer is to be forgotten, from log time `at` (UTC ms) on."""
+
+    id: str
+    customer: str
+    at: int = 0
+
+    def heard(self) -> Heard:
+        """Return it as a native record: it goes the way of what the collector hears."""
+        said = datetime.fromtimestamp(self.at / 1000, UTC).isoformat(timespec="milliseconds")
+        return Heard({"type": ERASURE, "id": self.id, "customer": self.customer, "occurred_at": said})
+
+
+Word = ScenarioSwitched | Release | HandedOn | PlanSaid | EraseSaid
 _decoder = msgspec.json.Decoder(Word)
 
 

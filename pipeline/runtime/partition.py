@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from models.command import Mark
 from models.customer import Customer, Tracked
 from models.event import Event
+from models.identity import ERASURE
 from models.journal import Control, Entry, JournalMessage, SourceChanged, Tick
 from models.membership import Membership, labels_of, moved
 from models.progress import Counts, Progress
@@ -22,6 +23,7 @@ from pipeline.journal.records_clock import MERGED
 from pipeline.journal.watermark import SourceTable
 from pipeline.runtime.batch import Batch
 from pipeline.runtime.controls import controlled
+from pipeline.runtime.erasing import erased
 from pipeline.runtime.plans import PlanBook
 from pipeline.runtime.stepping import Stepped, cause, dead_letter, fire_apart, measured
 from pipeline.store.protocol import StateStore
@@ -123,6 +125,8 @@ class PartitionRuntime:
             self._count("silent")
         if found.done.commands:
             self._batch.caused.extend([event.arrived_at] * len(found.done.commands))
+        if found.done.customer is None and event.type == ERASURE:
+            self._batch.erased.append(erased(event, self._customer(event.customer)))
         self._keep(event.customer, found)
 
     def _step(self, event: Event, plan: Plan, silent: bool) -> Stepped:

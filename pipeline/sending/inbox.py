@@ -22,8 +22,8 @@ class InboxStore(Protocol):
     def of(self, customer: str) -> list[InboxItem]:
         """Return a customer's messages that are to be shown, oldest first."""
 
-    async def keep(self, item: InboxItem) -> None:
-        """Keep a message; one that is there already stays as it is."""
+    async def keep(self, item: InboxItem) -> bool:
+        """Keep a message; one that is there already stays as it is. False where its customer is forgotten."""
 
     async def note(self, customer: str, name: str, state: str) -> InboxItem | None:
         """Move a message to a later state and return it; None where nothing changes or there is no such message."""

@@ -19,7 +19,8 @@ class Inbox:
 
     async def send(self, message: Message) -> Outcome:
         """Keep a message; a full disk ends the run, as it would with any record (it is no fault of the message)."""
-        await self._store.keep(item_of(message))
+        if not await self._store.keep(item_of(message)):
+            return Outcome("rejected", "nothing is kept of this customer any more")
         return Outcome("accepted", provider_id=message.command)
 
     async def close(self) -> None:
