@@ -69,6 +69,8 @@ def apply_event(
     A timer is fireable when its due time is before `watermark` (UTC ms). `silent`: update the profile, start nothing.
     """
     if customer is None:
+        if identity.is_of_nobody(event):
+            return Transition(customer=None)
         customer = Customer(id=event.customer, activated=plan.pass_name)
     work = Work(customer, plan, watermark)
     if work.activated != plan.pass_name:

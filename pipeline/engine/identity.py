@@ -21,6 +21,7 @@ from msgspec.structs import replace
 
 from models.customer import Customer, Enrolment, Identity, Tracked
 from models.event import Event
+from models.event_types import MESSAGE_TYPES
 from models.identity import ANONYMOUS, BACKFILLED, ERASURE, FORWARDS, LINKED, MERGED, Held, Passage, is_anonymous
 from models.ids import derived_event_id
 from pipeline.engine.ending import cancel_unsent
@@ -31,6 +32,8 @@ VISITOR_KEPT_MS = 30 * DAY_MS
 ALIAS_KEPT_MS = 90 * DAY_MS
 # Beyond any person's devices and browsers; the oldest alias is then forgotten, so that an erasure reaches them all.
 ALIASES_MAX = 64
+# Sources that tell what became of our messages.
+BEHIND = frozenset({"receipts", "collected"})
 EVENTS = frozenset({LINKED, MERGED, ERASURE, BACKFILLED})
 
 
@@ -130,6 +133,14 @@ def may_erase(work: Work, event: Event) -> bool:
     """Say whether an erasure is this customer's: one that was handed on must be by whom they are an alias of."""
     by = event.data.get("known_id")
     return by is None or (work.identity is not None and work.identity.alias_of == by)
+
+
+def is_of_nobody(event: Event) -> bool:
+    """Say of an event of somebody of whom nothing is kept whether it begins nothing: what became of a message of ours.
+
+    It comes after they were forgotten, from a sender or from an old mail; a state of it would hold their id again.
+    """
+    return event.position.source in BEHIND and event.type in MESSAGE_TYPES
 
 
 def erase_aliases(work: Work, event: Event) -> None:

@@ -26,7 +26,6 @@ from rocksdict import WriteBatch
 from models.command import Release
 from models.dead_letter import DeadLetter
 from models.event import Event, Position
-from models.event_types import MESSAGE_TYPES
 from models.identity import LINKED, is_anonymous
 from models.ids import digest
 from models.journal import Bundle, Entry, JournalMessage, PlanActivated, ScenarioSwitched, SourceChanged
@@ -330,7 +329,7 @@ class EmbeddedPipeline:
         for offset, raw in self.folder.scan(RECEIPTS, self.feedback.receipts):
             event = event_of_receipt(_receipt_decoder.decode(raw), Position(RECEIPTS, 0, 0, offset))
             self.feedback.receipts, read = offset + 1, read + 1
-            if event is not None and not self._is_forgotten(event):
+            if event is not None:
                 entries.append(event)
             if read >= FEEDBACK_MAX:
                 break
@@ -351,18 +350,13 @@ class EmbeddedPipeline:
         self.folder.write(batch)
         return True
 
-    def _is_forgotten(self, event: Event) -> bool:
-        """Say whether an event tells of a message to somebody of whom nothing is kept: it is not to begin anew."""
-        return event.type in MESSAGE_TYPES and self._store.get(event.customer) is None
-
     def _take_collected(self, entries: list[Entry]) -> list[DeadLetter]:
         """Add what the collector heard to the entries; return what of it could not be used."""
         letters: list[DeadLetter] = []
         for offset, found in self.collected.events(self.feedback.collected, FEEDBACK_MAX, self._native):
             self.feedback.collected = offset + 1
             if isinstance(found, Event):
-                if not self._is_forgotten(found):
-                    entries.append(found)
+                entries.append(found)
             else:
                 letters.append(found)
         self.ingest_state.dead += len(letters)
