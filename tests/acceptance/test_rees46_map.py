@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from agents.console.journey_map import put_together
+from agents.console.queries import journeys
+from agents.console.queries.base import period
 from agents.projector.database import migrate, open_database, sqlite_url
 from agents.projector.embedded import FolderFeed, plans_of
 from agents.projector.projector import Projector
@@ -76,3 +79,10 @@ def test_the_funnel_is_that_of_the_file(read_model: Projector) -> None:
     assert [row[1] for row in rows] == rees46_map.funnel(REES46, timedelta(hours=6))
     behind = ask(read_model, "select count(*) from attempts where reached >= 3")
     assert behind == [(rows[2][1],)]
+
+
+def test_sessions_end_where_they_end_in_the_file(read_model: Projector) -> None:
+    with read_model.engine.connect() as connection:
+        days = period(connection, 0)
+        found = put_together([], journeys.nodes(connection, days, ""), journeys.edges(connection, days, ""))
+    assert {one.name: one.left for one in found.unnamed} == dict(rees46_map.leaks(REES46))

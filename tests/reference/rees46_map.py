@@ -58,3 +58,13 @@ def funnel(path: Path, within: timedelta) -> list[int]:
                 reached[done] += 1
                 done += 1
     return reached
+
+
+def leaks(path: Path) -> Counter[str]:
+    """How many sessions ended at each touchpoint: the last of each, and a session ends where nothing comes for GAP."""
+    ended: Counter[str] = Counter()
+    for history in rows(path).values():
+        for number, (at, name) in enumerate(history):
+            if number + 1 == len(history) or history[number + 1][0] - at > GAP:
+                ended[name] += 1
+    return ended
