@@ -88,9 +88,13 @@ def _decided(line: Line, why: str) -> dict[str, Any]:
 
 def _reason_of(line: Line, passage: Passage) -> str:
     """Return what began the passage of a message that was sent: its reason is an event, and where that was read."""
-    if line.outcome != "sent" or passage.entry is None:
+    if line.outcome != "sent":
         return ""
-    return f"{passage.entry.type} of {passage.entry.at} ({passage.entry.source})"
+    if passage.entry is not None:
+        return f"{passage.entry.type} of {passage.entry.at} ({passage.entry.source})"
+    # What the engine derived (a segment entered, a date that came) stands nowhere in the journal.
+    began = next((one for one in passage.lines if one.outcome == "entered"), None)
+    return f"{began.reason} at {began.at}" if began is not None else ""
 
 
 def _messages(records: Records, reactions: dict[str, dict[str, int]]) -> Iterator[dict[str, Any]]:

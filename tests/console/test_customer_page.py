@@ -124,7 +124,7 @@ def test_the_card_shows_behaviour_segments_cart_and_consent(page: Page) -> None:
     one = page("/customer/c1")
     assert 'href="/segments/with_cart">with_cart</a>' in one
     assert "Lamp, 20.00" in one
-    assert "email, marketing: withdrawn" in page("/customer/c3")
+    assert "any channel, marketing: withdrawn, 2026-01-05 10:01:00" in page("/customer/c3")
     assert "20.00" in page("/customer/c2")
 
 
@@ -132,7 +132,7 @@ def test_the_timeline_has_events_decisions_and_messages_and_why_each_was_sent(pa
     one = page("/customer/c1")
     assert "cart updated <span" in one
     assert "reminder / reminder: sent, because due" in one
-    assert "<p>cart_updated of 2026-01-05T10:05:00Z (" in one
+    assert "<p>segment_entered at 2026-01-05T10:05:00Z</p>" in one
 
 
 def test_an_unknown_customer_is_said_and_is_404(page: Page) -> None:
