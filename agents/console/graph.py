@@ -87,7 +87,7 @@ def kind_of(op: Op) -> tuple[str, str, str]:
 def draw(scenario: Scenario, counts: Counts, inside: dict[str, int]) -> Graph:
     """Return the graph of a scenario with its counts."""
     program = scenario.program
-    entry = Node(-1, "entry", _entry_label(scenario), figures=[("entered", _sum(counts, "entered"))])
+    entry = Node(-1, "entry", _entry_label(scenario), figures=_entered(counts))
     reached = _reachable(program)
     nodes = {-1: entry}
     for index in reached:
@@ -122,6 +122,11 @@ def _reachable(program: tuple[Op, ...]) -> list[int]:
     return sorted(found)
 
 
+def _entered(counts: Counts) -> list[tuple[str, int]]:
+    held_out = counts["entered", "", "held_out"]
+    return [("entered", _sum(counts, "entered")), *([("held out", held_out)] if held_out else [])]
+
+
 def _sum(counts: Counts, outcome: str, step: str | None = None) -> int:
     return sum(n for (out, name, _), n in counts.items() if out == outcome and step in {None, name})
 
@@ -147,7 +152,8 @@ def _fill(nodes: dict[int, Node], edges: list[Edge], counts: Counts, inside: dic
                 node.figures = [("inside", inside.get(step, 0))]
                 node.reasons = [(why, n) for why, n in _reasons(counts, "left", step) if why != "last step"]
         elif node.kind == "end" and node.label == "end":
-            node.figures = [("completed", _sum(counts, "completed"))]
+            done = sum(n for (out, _, why), n in counts.items() if out == "completed" and why != "held_out")
+            node.figures = [("completed", done)]
     into = Counter(edge.target for edge in edges)
     for edge in edges:
         if edge.source >= 0:
@@ -216,7 +222,7 @@ def _route(edge: Edge, nodes: dict[int, Node]) -> None:
         edge.path = f"M{x1:.0f} {y1:.0f} C{side:.0f} {y1 + bend:.0f} {side:.0f} {y2 - bend:.0f} {x2:.0f} {y2:.0f}"
     else:
         edge.path = f"M{x1:.0f} {y1:.0f} C{x1:.0f} {y1 + bend:.0f} {x2:.0f} {y2 - bend:.0f} {x2:.0f} {y2:.0f}"
-    edge.x, edge.y = x2 - 6 if x2 != x1 else x1 + 6, y2 - 9
+    edge.x, edge.y = (x1 + x2) / 2 - 6, (y1 + y2) / 2 + 4
 
 
 def short(text: str, chars: int = LABEL_CHARS) -> str:

@@ -8,7 +8,7 @@ from pipeline.durations import parse_share
 
 WAYS_DRAWN = 24
 LEAKS_SHOWN = 12
-WIDTH, HEIGHT, GAP_X, GAP_Y, MARGIN = 148, 46, 56, 14, 10
+WIDTH, HEIGHT, GAP_X, GAP_Y, MARGIN = 148, 46, 64, 34, 34
 
 
 @dataclass
@@ -126,17 +126,18 @@ def _draw(found: JourneyMap, edges: list[dict[str, Any]]) -> None:
     for edge in known[:WAYS_DRAWN]:
         title = f"{edge['source']} → {edge['target']}: {edge['n']}"
         path = _curve(drawn[edge["source"]], drawn[edge["target"]])
-        found.ways.append(Way(path, round(1 + 7 * edge["n"] / most, 1), title))
+        found.ways.append(Way(path, round(1 + 4 * edge["n"] / most, 1), title))
     found.width = max((one.x for one in drawn.values()), default=0) + WIDTH + GAP_X
     found.height = max((one.y for one in drawn.values()), default=0) + HEIGHT + MARGIN
 
 
 def _curve(one: Stop, other: Stop) -> str:
-    """From right to left edge where the way goes on; out and back in on the right where it goes back or stays."""
-    y1, y2 = one.y + HEIGHT // 2 - 6, other.y + HEIGHT // 2 + 6
+    """To the next column straight on; over what lies between above it; back, or to the same column, below it."""
+    if 0 < other.x - one.x <= WIDTH + GAP_X:
+        x1, x2, y1, y2 = one.x + WIDTH, other.x, one.y + HEIGHT // 2, other.y + HEIGHT // 2
+        return f"M{x1} {y1} C{x1 + GAP_X // 2} {y1} {x2 - GAP_X // 2} {y2} {x2} {y2}"
+    x1, x2 = one.x + WIDTH // 2, other.x + WIDTH // 2
     if other.x > one.x:
-        x1, x2 = one.x + WIDTH, other.x
-        return f"M{x1} {y1} C{x1 + GAP_X} {y1} {x2 - GAP_X} {y2} {x2} {y2}"
-    x1, x2 = one.x + WIDTH, other.x + WIDTH
-    bend = max(x1, x2) + GAP_X - 12
-    return f"M{x1} {y1} C{bend} {y1} {bend} {y2} {x2} {y2}"
+        return f"M{x1} {one.y} C{x1} {one.y - MARGIN} {x2} {other.y - MARGIN} {x2} {other.y}"
+    y1, y2 = one.y + HEIGHT, other.y + HEIGHT
+    return f"M{x1 + 12} {y1} C{x1 + 12} {y1 + MARGIN} {x2 - 12} {y2 + MARGIN} {x2 - 12} {y2}"

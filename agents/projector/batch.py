@@ -12,6 +12,8 @@ from models.dead_letter import DeadLetter
 from pipeline.journal.codec import JournalError
 
 log = structlog.get_logger()
+# Those held out do no step: they stand apart from those who wait before the first.
+HELD_OUT = "(held out)"
 Read = TypeVar("Read")
 
 
@@ -80,4 +82,4 @@ class Enrolled:
     @property
     def place(self) -> tuple[str, str, str]:
         """Return where it counts while it is open: scenario, version, last step done."""
-        return self.scenario, self.version, self.step
+        return self.scenario, self.version, HELD_OUT if self.held_out else self.step

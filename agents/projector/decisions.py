@@ -10,8 +10,8 @@ from agents.projector.batch import Enrolled, Record, Sums, read
 from models.decision import Decision
 
 ENDS = frozenset({"exited", "completed", "dropped"})
-# A step that was passed: those inside wait after it.
 BOUGHT = "order_placed"
+# A step that was passed: those inside wait after it.
 PASSED = frozenset({"sent", "suppressed", "branched"})
 _decoder = msgspec.json.Decoder(Decision)
 _json = msgspec.json.Encoder().encode
@@ -82,7 +82,8 @@ class DecisionFold:
             self.inside.add(enrolled.place, -1)
             enrolled.ended, enrolled.ended_at = one.outcome, one.at
             # Where on the graph they left: after the last step that they had done.
-            self.counts.add((day, one.scenario, one.version, "left", enrolled.step, one.reason), 1)
+            left = "left_held_out" if enrolled.held_out else "left"
+            self.counts.add((day, one.scenario, one.version, left, enrolled.step, one.reason), 1)
             if one.reason == BOUGHT and not enrolled.held_out:
                 # In the middle of a wait, by buying: the rest of the messages did not nag them.
                 self.counts.add((day, one.scenario, one.version, "spared", enrolled.step, one.reason), 1)
