@@ -109,15 +109,16 @@ credits_ = Table(
 )  # fmt: skip
 nodes = Table(
     "nodes", metadata, text("day", key=True), text("segment", key=True), text("name", key=True), big("visits"),
-    big("unnamed"), big("value"), big("reached"),
+    big("unnamed"), big("value"), big("reached"), Index("nodes_segment", "segment", "day"),
 )  # fmt: skip
 edges = Table(
     "edges", metadata, text("day", key=True), text("segment", key=True), text("source", key=True),
-    text("target", key=True), big("n"), big("ms"), big("value"),
+    text("target", key=True), big("n"), big("ms"), big("value"), Index("edges_segment", "segment", "day"),
 )  # fmt: skip
 stages = Table(
     "stages", metadata, text("day", key=True), text("funnel", key=True), big("step", key=True),
     text("segment", key=True), text("device", key=True), text("channel", key=True), big("n"),
+    Index("stages_segment", "segment", "day"),
 )  # fmt: skip
 memberships = Table(
     "memberships", metadata, text("day", key=True), text("name", key=True), big("entered"), big("gone"),
