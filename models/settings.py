@@ -118,6 +118,7 @@ class SettingsSpec(Written):
     touchpoints: list[TouchpointSpec] = []
     funnels: list[FunnelSpec] = []
     attribution: AttributionSpec = AttributionSpec()
+    watch: list[Name] = []  # segments and levels that the console counts, though no scenario reads them
     targets: dict[str, Share] = {}  # scenario -> the share of those who enter that should reach its goal
 
     @field_validator("timezone")

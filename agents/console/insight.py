@@ -70,6 +70,7 @@ class InsightPages:
         return self._render(
             request, "scenario.html", days,
             scenario=found,
+            objective=self._view.plans.objectives().get(name, ""),
             graph=draw(found, counts, waiting),
             waiting=waiting,
             short=short,
@@ -92,7 +93,7 @@ class InsightPages:
         segment = said if said in known else ""
         edges = journeys.edges(connection, days, segment)
         specs, targets = self._view.plans.settings().touchpoints, self._view.plans.settings().targets
-        results = scenarios.results(connection, days)
+        results, objectives = scenarios.results(connection, days), self._view.plans.objectives()
         return self._render(
             request, "map.html", days,
             map=put_together(specs, journeys.nodes(connection, days, segment), edges),
@@ -100,8 +101,11 @@ class InsightPages:
             segments=known,
             segment=segment,
             scenarios=[
-                (name, parse_share(target) / 10_000, results[name].treated if name in results else None)
-                for name, target in sorted(targets.items())
+                (
+                    name, objectives.get(name, ""), parse_share(targets[name]) / 10_000 if name in targets else None,
+                    results[name].treated if name in results else None,
+                )
+                for name in sorted({*targets, *(name for name, said in objectives.items() if said)})
             ],
             short=short,
         )  # fmt: skip

@@ -9,7 +9,7 @@ from models.progress import Progress
 from models.settings import SettingsSpec
 from pipeline.engine.plan import Plan
 from pipeline.errors import PlanError
-from pipeline.scenario.compile import compile_plan, read_settings
+from pipeline.scenario.compile import compile_plan, read_scenarios, read_settings
 from pipeline.scenario.sources import PlanSources
 
 ALL = "*"
@@ -60,6 +60,7 @@ class Plans:
         self._hash = ""
         self._plan: Plan | None = None
         self._settings = SettingsSpec()
+        self._objectives: dict[str, str] = {}
         self._lock = threading.Lock()
 
     def _look(self) -> None:
@@ -71,7 +72,15 @@ class Plans:
         except PlanError:
             # Of another release: the counts still stand, without their graph.
             self._plan, self._settings = None, SettingsSpec()
+        specs, _ = read_scenarios(sources)
+        self._objectives = {name: spec.objective or "" for name, (_, spec, _) in specs.items()}
         self._hash = sources.hash
+
+    def objectives(self) -> dict[str, str]:
+        """Return what each live scenario is for, in its author's words."""
+        with self._lock:
+            self._look()
+            return self._objectives
 
     def plan(self) -> Plan | None:
         """Return the live plan, None before any and for one of another release."""

@@ -191,6 +191,7 @@ class Settings:
     quiet: QuietHours | None = None
     voucher_key: bytes = field(default=b"", repr=False)
     definitions: Definitions = field(default_factory=Definitions)
+    watched: tuple[str, ...] = ()  # reads ("segment.vip") that nothing decides by, kept up for the console
     silences: tuple[Silence, ...] = ()
     rule_version: int = 1  # an intended change of decisions is made behind this: an old plan decides as before
 
@@ -318,4 +319,4 @@ def _everything_used(
         tuple(counter for when in conditions for counter in when.counters),
     )
     found = [Used(one.uses, one.counters, one.thresholds) for one in (*live, *versions.values())]
-    return [silences, *found]
+    return [silences, *found, Used(settings.watched)]

@@ -64,7 +64,7 @@ def compile_plan(
     problems += starts.problems()
     problems += _insight_problems(settings, sources)
     states = States(settings, load_yaml(sources.files.get(SETTINGS_FILE, "{}"), SETTINGS_FILE)[1])
-    definitions, silences = states.definitions(), states.silences()
+    definitions, silences, watched = states.definitions(), states.silences(), states.watched()
     problems += states.problems
     scenarios: dict[str, Scenario] = {}
     for name, (path, spec, places) in specs.items():
@@ -83,6 +83,7 @@ def compile_plan(
             engine_settings(settings),
             definitions=definitions,
             silences=silences,
+            watched=watched,
             rule_version=sources.rule_version,
         ),
         pinned=dict(pinned or {}),

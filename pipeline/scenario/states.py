@@ -47,6 +47,20 @@ class States:
             found[f"level.{name}"] = Level(name, compiled)
         return Definitions(self._ordered(found), self._scores(), tuple(self.counters.values()))
 
+    def watched(self) -> tuple[str, ...]:
+        """Return the segments and levels that the console counts, as expressions name them."""
+        found = []
+        for index, name in enumerate(self.settings.watch):
+            kinds = [f"segment.{name}"] * (name in self.names.segments) + [f"level.{name}"] * (
+                name in self.names.levels
+            )
+            if not kinds:
+                known = [*self.names.segments, *self.names.levels]
+                message = f"unknown segment or level {name!r}{nearest(name, known)}"
+                self.problems.append(self.places.problem(("watch", index), message))
+            found += kinds
+        return tuple(found)
+
     def silences(self) -> tuple[Silence, ...]:
         """Return the silences in their order."""
         return tuple(

@@ -20,7 +20,8 @@ store: {currency: EUR}
 timezone: UTC
 consent_default: granted
 require_address: false
-segments: {with_cart: "size(cart.items) > 0"}
+segments: {with_cart: "size(cart.items) > 0", bought: profile.orders > 0}
+watch: [bought]
 touchpoints:
   - {name: look, stage: discover, note: "Is it right?", on: product_viewed, objective: interest, kpi: {count: cart_updated, within: 1h, target: 90%}}
 funnels:
@@ -30,6 +31,7 @@ targets: {reminder: 50%}
 SCENARIO = """
 scenario: reminder
 title: A reminder
+objective: bring the cart back
 purpose: marketing
 enter: {on: segment_entered, segment: with_cart, again: always}
 exit: [{on: order_placed}]
@@ -144,6 +146,7 @@ def test_an_unknown_customer_is_said_and_is_404(page: Page) -> None:
 
 def test_segments_have_their_sizes_and_who_is_in(page: Page) -> None:
     assert '<a href="/segments/with_cart">with_cart</a></td><td>2</td><td>3</td><td>1</td>' in page("/segments")
+    assert '<a href="/segments/bought">bought</a></td><td>1</td><td>1</td><td>0</td>' in page("/segments"), "watched"
     members = page("/segments/with_cart")
     assert 'href="/customer/c1"' in members and 'href="/customer/c2"' not in members
 
@@ -175,6 +178,7 @@ def test_the_map_of_a_segment_counts_its_members_alone(page: Page) -> None:
 
 def test_a_scenario_shows_who_was_spared_its_versions_and_what_a_draft_would_change(page: Page) -> None:
     shown = page("/scenario/reminder")
+    assert "Objective: bring the cart back" in shown
     assert "Buyers not nagged</dt><dd>1<" in shown
     assert "33.3% <span" in shown and "of 50.0% aimed at" in shown
     assert ">live</span></td><td>3</td><td>1</td>" in shown
