@@ -230,3 +230,17 @@ def test_check_prints_every_mistake_and_ends_with_2(tmp_path: Path) -> None:
         "parcours: one/scenario.yaml:10:11: wait: 'soon' is not a duration: write 45m, 23h, 7d or 1h30m\n"
         "one/scenario.yaml:12:5: unknown field 'chanel'; did you mean channel?\n"
     )
+
+
+def test_what_the_console_watches_is_a_segment_or_level() -> None:
+    settings = "segments: {vip: profile.orders > 9}\nwatch: [vip, buyer, vpi]\n"
+    with pytest.raises(PlanError, match=r"settings.yaml:2:21: unknown segment or level 'vpi'; did you mean vip\?"):
+        compile_plan(PlanSources({"settings.yaml": settings, FILE: GOOD}))
+
+
+def test_what_is_watched_is_kept_up_though_no_scenario_reads_it() -> None:
+    settings = "segments: {vip: profile.orders > 9, other: profile.orders > 5}\n"
+    files = {FILE: GOOD}
+    assert compile_plan(PlanSources({"settings.yaml": settings, **files})).rules.rules == ()
+    watched = compile_plan(PlanSources({"settings.yaml": settings + "watch: [vip, buyer]\n", **files}))
+    assert [rule.name for rule in watched.rules.rules] == ["vip", "buyer"]
