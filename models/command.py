@@ -33,6 +33,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
 
     `due_at` is when the step was due, `emitted_at` the `now` of the step that emitted it, `valid_until` the time
     after which the sender drops it; all UTC milliseconds of log time. `address` is the channel's own (mail, number).
+    `timezone` is the customer's own, where quiet hours hold for the message: a sender looks at them again.
     `lookups` are the values of `with` that the sender finds in its catalogue.
     """
 
@@ -57,6 +58,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     repeat_unknown: bool = False
     depth: int = 0
     lookups: dict[str, Lookup] = {}
+    timezone: str = ""
 
 
 class Cancel(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="cancel"):

@@ -22,7 +22,7 @@ from pipeline.engine.ending import end
 from pipeline.engine.env import Missing
 from pipeline.engine.person import address_of, consents_to, text_of
 from pipeline.engine.plan import Scenario, Send
-from pipeline.engine.quiet import quiet_until
+from pipeline.engine.quiet import own_zone, quiet_until
 from pipeline.engine.tracking import count_sent
 from pipeline.engine.trail import with_step
 from pipeline.engine.vouchers import Issuer
@@ -154,6 +154,7 @@ def command_of(
         repeat_unknown=op.repeat_unknown,
         depth=entry.depth + 1,
         lookups=lookups,
+        timezone=own_zone(work, op, channel),
     )
     return command, issuer.vouchers, missing
 

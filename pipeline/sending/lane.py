@@ -197,6 +197,8 @@ class SenderLane:
             return BRAKED
         if self._is_paused(queued):
             return PAUSED
+        if not self._records_clock and self.stage.is_quiet(queued.command, now):
+            return "quiet hours"
         return self._brakes.why(queued, now, self.stage.guard_of(queued.command), leaves=self.stage.leaves)
 
     def _is_paused(self, queued: Queued) -> bool:

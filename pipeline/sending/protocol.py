@@ -7,6 +7,7 @@ from models.command import Cancel, Command, DeliveryRecord
 from models.receipt import Receipt
 from pipeline.errors import ParcoursError
 from pipeline.sending.progress import SenderProgress
+from pipeline.sending.suppressions import SOFT, SoftRule
 
 
 class FencedError(ParcoursError):
@@ -56,7 +57,7 @@ class SenderClock(Protocol):
 class Suppressions(Protocol):
     """Who must not be written to, whatever the engine knew when it emitted the command."""
 
-    def reason(self, command: Command) -> str | None:
+    def reason(self, command: Command, soft: SoftRule = SOFT) -> str | None:
         """Return why this command's address is suppressed or consent withdrawn, None where it is not."""
 
 

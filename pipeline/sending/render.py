@@ -10,8 +10,12 @@ from liquid import Environment
 
 from models.command import Command
 from models.settings import SettingsSpec
+from pipeline.durations import parse_duration
+from pipeline.engine.local_time import zone_named
+from pipeline.engine.plan import QuietHours
+from pipeline.engine.quiet import end_of_quiet
 from pipeline.mjml import is_part, to_html
-from pipeline.scenario.compile import read_settings
+from pipeline.scenario.compile import engine_settings, read_settings
 from pipeline.scenario.sources import PlanSources
 from pipeline.scenario.templates import find_part
 from pipeline.sending.catalogue import Goods, NoGoods, is_about_goods
@@ -19,6 +23,7 @@ from pipeline.sending.guards import Guard, guard_of
 from pipeline.sending.json_template import Fill, compile_json
 from pipeline.sending.links import Links
 from pipeline.sending.outcome import Message
+from pipeline.sending.suppressions import SOFT, SoftRule
 from pipeline.sending.tracking import Tracker
 from pipeline.templating import OUTPUT_BYTES_MAX, environment, split_head
 
@@ -68,6 +73,26 @@ class Renderer:
         """The addresses that a test mode can reach, None for no test mode."""
         mode = self.settings.test_mode
         return None if mode is None else frozenset(plain(one) for one in mode.only)
+
+    @cached_property
+    def soft_rule(self) -> SoftRule:
+        """The number of soft bounces that is too many."""
+        spec = self.settings.collector
+        return SoftRule(spec.soft_bounces.count, parse_duration(spec.soft_bounces.within)) if spec else SOFT
+
+    @cached_property
+    def _quiet(self) -> QuietHours | None:
+        return engine_settings(self.settings).quiet
+
+    def is_quiet(self, command: Command, now: int) -> bool:
+        """Say whether a time (UTC ms) lies in a command's quiet hours, by the customer's clock, else the store's."""
+        quiet = self._quiet
+        if quiet is None or command.purpose != "marketing":
+            return False
+        if quiet.channels and command.channel not in quiet.channels:
+            return False
+        zone = zone_named(command.timezone or self.settings.timezone) or zone_named("UTC")
+        return zone is not None and end_of_quiet(quiet, now, zone) is not None
 
     def _load(self, name: str, html: bool) -> Any:
         return (self._html if html else self._text).get_template(name)

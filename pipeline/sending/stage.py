@@ -116,7 +116,7 @@ class SenderStage:
             return self.end(queued, "cancelled", now, "cancelled by the engine")
         if self._is_out_of_test(command):
             return self.end(queued, "rejected", now, "test_mode")
-        suppressed = self.suppressions.reason(command) if self.suppressions else None
+        suppressed = self._suppressed(command)
         if suppressed is not None:
             return self.end(queued, "rejected", now, f"suppressed: {suppressed}")
         try:
@@ -124,6 +124,22 @@ class SenderStage:
         except AddressError as error:
             return self.end(queued, "rejected", now, f"address: {error}")
         return None
+
+    def _suppressed(self, command: Command) -> str | None:
+        """Return why nothing may be sent to a command's address, by the rule of its plan; None where it may."""
+        if self.suppressions is None:
+            return None
+        try:
+            return self.suppressions.reason(command, self.renderer_of(command.plan).soft_rule)
+        except RenderError:
+            return self.suppressions.reason(command)
+
+    def is_quiet(self, command: Command, now: int) -> bool:
+        """Say whether a command must wait because it is quiet hours by now (UTC ms) where the customer is."""
+        try:
+            return self.renderer_of(command.plan).is_quiet(command, now)
+        except RenderError:
+            return False  # its rendering will say so
 
     def _is_out_of_test(self, command: Command) -> bool:
         """Say whether the plan of a command is in test mode, and its address is none of those listed."""
@@ -192,7 +208,7 @@ class SenderStage:
     async def carry(self, ready: Ready) -> Outcome:
         """Call the provider and return its word; a ParcoursError says that the run cannot go on, and is passed on."""
         # Once more, in the last moment: a stop may have come while others of the round were called.
-        suppressed = self.suppressions.reason(ready.queued.command) if self.suppressions else None
+        suppressed = self._suppressed(ready.queued.command)
         if suppressed is not None:
             return Outcome("rejected", f"suppressed: {suppressed}")
         try:

@@ -5,14 +5,16 @@ so several writers need no order among themselves. A row is taken away by writin
 
     kind           stops                                               until
     bounced        every message                                       an operator lifts it
-    soft           every message, from SOFT_MAX in SOFT_WITHIN_MS on   they are older than that
+    soft           every message, from so many within so long on       they are older than that
     complained     marketing                                           an operator lifts it
     stopped        marketing (STOP by text message)                    START, or an operator lifts it
     erased         marketing                                           an operator lifts it
     unsubscribed   marketing emitted before UNSUBSCRIBED_MS after it   (the engine's own consent holds from then on)
+How many soft bounces within how long, the plan of the command says (`collector.soft_bounces`).
 An unsubscription is the engine's to remember: the row stops what it had already emitted when it was told.
 """
 
+from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -26,6 +28,17 @@ SOFT_WITHIN_MS = 30 * 24 * 3_600_000
 # The engine has taken note within seconds; ten minutes is what clocks and an event's own time may differ by.
 UNSUBSCRIBED_MS = 600_000
 EVERY_PURPOSE = frozenset({"bounced", "soft"})
+
+
+@dataclass(frozen=True, slots=True)
+class SoftRule:
+    """From how many soft bounces (`count`) within how long (`within_ms`) an address gets nothing more."""
+
+    count: int = SOFT_MAX
+    within_ms: int = SOFT_WITHIN_MS
+
+
+SOFT = SoftRule()
 
 
 class Suppression(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -81,7 +94,7 @@ class SuppressionTable:
         """Return the rows of an address."""
         return list(self._rows.get(self._links.address_hash(channel, address), {}).values())
 
-    def reason(self, command: Command) -> str | None:
+    def reason(self, command: Command, soft: SoftRule = SOFT) -> str | None:
         """Return why a command must not be carried out, None where nothing is against it."""
         if not self._rows or not command.address:
             return None
@@ -89,8 +102,8 @@ class SuppressionTable:
         found = [row.kind for row in rows if row.kind != "soft" and _stops(row, command)]
         if found:
             return found[0]
-        soft = sum(1 for row in rows if row.kind == "soft" and command.emitted_at - row.at <= SOFT_WITHIN_MS)
-        return f"{soft} soft bounces" if soft >= SOFT_MAX else None
+        count = sum(1 for row in rows if row.kind == "soft" and command.emitted_at - row.at <= soft.within_ms)
+        return f"{count} soft bounces" if count >= soft.count else None
 
 
 def _stops(row: Suppression, command: Command) -> bool:

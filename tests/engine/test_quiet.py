@@ -40,6 +40,16 @@ def test_before_they_begin_and_when_they_end_it_goes() -> None:
         assert Life(under()).feed(view(at)).sends == [("one", at)]
 
 
+def test_a_command_carries_the_customers_zone_where_quiet_hours_hold_for_it_and_nowhere_else() -> None:
+    said = event("customer_updated", EVENING - 2 * HOUR, timezone="America/New_York")
+    loud, sms = Settings(consent_default="granted", require_address=False), QuietHours(21 * HOUR, 8 * HOUR, ("sms",))
+    for settings, zone in ((NIGHT, "America/New_York"), (loud, ""), (replace(NIGHT, quiet=sms), "")):
+        (one,) = Life(under(settings)).feed(said, view(EVENING - HOUR)).commands
+        assert one.timezone == zone
+    (one,) = Life(under()).feed(view(EVENING - HOUR)).commands
+    assert one.timezone == "", "the store's"
+
+
 def test_the_customers_clock_counts() -> None:
     life = Life(under()).feed(event("customer_updated", EVENING - 1, timezone="America/New_York"), view(EVENING))
     assert life.sends == [("one", EVENING)]

@@ -173,9 +173,10 @@ class Bench:
         self.lane = self._lane()
 
     def _lane(self) -> SenderLane:
-        renderer = Renderer(PLAN)
+        renderer = Renderer(self.more.get("plan", PLAN))
         stage = SenderStage("email", self.provider, lambda name: renderer, self.more.pop("suppressions", None))
-        return SenderLane(stage, self.log, self.clock, self.log.progress(), **self.more)
+        more = {name: said for name, said in self.more.items() if name != "plan"}
+        return SenderLane(stage, self.log, self.clock, self.log.progress(), **more)
 
     async def restart(self) -> None:
         self.lane = self._lane()

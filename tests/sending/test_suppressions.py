@@ -4,6 +4,7 @@ from itertools import permutations
 
 import pytest
 
+from pipeline.scenario.sources import PlanSources
 from pipeline.sending.links import Links
 from pipeline.sending.suppressions import (
     SOFT_MAX,
@@ -13,9 +14,10 @@ from pipeline.sending.suppressions import (
     SuppressionTable,
     encode,
 )
-from tests.sending.build import HOUR, T0, Bench, command, mark
+from tests.sending.build import HOUR, PLAN, T0, Bench, command, mark
 
 LINKS = Links(b"s" * 32)
+DAY = 24 * HOUR
 ADDRESS = LINKS.address_hash("email", "c1@shop.example")
 
 
@@ -53,6 +55,21 @@ def test_soft_bounces_stop_from_the_stated_number_on_each_counted_once_and_not_f
     assert table(*rows[1:], rows[1]).reason(command(1)) is None
     assert table(*rows).reason(command(1, purpose="transactional")) == "5 soft bounces"
     assert table(*rows).reason(command(1, at=T0 + SOFT_WITHIN_MS + HOUR)) is None
+
+
+async def test_the_plan_says_how_many_soft_bounces_are_too_many() -> None:
+    settings = "collector: {url: 'https://m.shop.example', soft_bounces: {count: 2, within: 1d}}"
+    plan = PlanSources({**PLAN.files, "settings.yaml": settings})
+    rows = table(row("soft", T0 - 2 * DAY, event="old"), row("soft", event="a"))
+    bench = Bench(suppressions=rows, plan=plan)
+    bench.log.put(command(1), mark())
+    await bench.settle()
+    assert bench.log.last(command(1)).state == "sent"
+    rows.put(row("soft", event="b"))
+    mine = command(4, address="c1@shop.example")
+    bench.log.put(mine)
+    await bench.settle()
+    assert bench.log.last(mine).reason == "suppressed: 2 soft bounces"
 
 
 def test_rows_give_the_same_in_any_order_and_are_lifted_one_by_one() -> None:
