@@ -28,6 +28,7 @@ COMMANDS = {
     "resume": "agents.cli.switch:resume",
     "stop": "agents.cli.switch:stop",
     "held": "agents.cli.held:held",
+    "suppressions": "agents.cli.suppressions:suppressions",
     "release": "agents.cli.switch:release",
     "apply": "agents.cli.apply:apply",
     "topics": "agents.cli.cluster:topics",

@@ -52,6 +52,11 @@ class KafkaReader:
         """Yield every decision."""
         return (outside(record) for record in self._json(self.topics.decisions))
 
+    def suppressions(self) -> Iterator[dict[str, Any]]:
+        """Yield every fact about a suppressed address, by its keyed hash."""
+        rows = {record.key: record.value for record in self._rows(self.topics.suppressions)}
+        return (outside(msgspec.json.decode(value)) for value in rows.values() if value is not None)
+
     def vouchers(self) -> Iterator[dict[str, Any]]:
         """Yield every voucher that a message names."""
         return (outside(record) for record in self._json(self.topics.vouchers))

@@ -52,6 +52,7 @@ from pipeline.runtime.plans import PlanBook
 from pipeline.scenario.compile import read_settings
 from pipeline.scenario.sources import PlanSources
 from pipeline.sending.catalogue_files import FileGoods, in_folder
+from pipeline.sending.hearing import Heard
 from pipeline.sending.links import links_of
 from pipeline.sending.render import Renderer
 from pipeline.sending.stage import SenderStage
@@ -232,8 +233,10 @@ class EmbeddedPipeline:
         for word in words:
             if isinstance(word, operator.HandedOn):
                 self._append(batch, FORWARDS, list(word.dated()))
-            if isinstance(word, operator.EraseSaid):
+            elif isinstance(word, operator.EraseSaid):
                 self.collected.put([word.heard()])
+            elif isinstance(word, operator.Lifted):
+                self.collected.put([Heard(None, (), tuple(word.keys))])
         self.folder.write(batch)
         for path, _ in found:
             path.unlink()

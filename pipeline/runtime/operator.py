@@ -1,8 +1,9 @@
 """What an operator says to an embedded run from outside: small files in its data folder, taken between two slices.
 
 A file is written whole or not at all, and is deleted after its record stands in the journal (a release: on `delivery`;
-what a backfill worked out: on `forwards`; an erasure: on `collected`). A crash between the two puts the same record
-there twice: a switch, a plan and an event act once by their ids, a release and an erasure find nothing more.
+what a backfill worked out: on `forwards`; an erasure: on `collected`; a suppression that is lifted: taken away). A crash
+between the two puts the same record there twice: a switch, a plan and an event act once by their ids, a release, a lift
+and an erasure find nothing more.
 """
 
 import os
@@ -32,6 +33,13 @@ class HandedOn(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=
         return [replace(event, occurred_at=self.at, arrived_at=self.at) for event in self.events]
 
 
+class Lifted(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="lift"):
+    """Keys of suppressed addresses' facts that hold no more."""
+
+    keys: list[str]
+    at: int = 0
+
+
 class PlanSaid(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="apply"):
     """A plan that is to become live from log time `at` (UTC ms) on: the files of its sources."""
 
@@ -53,7 +61,7 @@ class EraseSaid(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag
         return Heard({"type": ERASURE, "id": self.id, "customer": self.customer, "occurred_at": said})
 
 
-Word = ScenarioSwitched | Release | HandedOn | PlanSaid | EraseSaid
+Word = ScenarioSwitched | Release | HandedOn | PlanSaid | EraseSaid | Lifted
 _decoder = msgspec.json.Decoder(Word)
 
 

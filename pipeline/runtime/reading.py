@@ -15,6 +15,7 @@ from models.progress import Counts, Progress
 from pipeline.engine.plan import Plan
 from pipeline.journal.codec import decode
 from pipeline.journal.records_clock import IngestState
+from pipeline.runtime.collected import SUPPRESSIONS
 from pipeline.runtime.folder import Folder
 from pipeline.runtime.ledger import CommandCounts
 from pipeline.scenario.compile import compile_plan
@@ -140,6 +141,10 @@ class DataFolder:
         """Yield every decision."""
         for _, record in self._stream("decisions"):
             yield outside(record)
+
+    def suppressions(self) -> Iterator[dict[str, Any]]:
+        """Yield every fact about a suppressed address, by its keyed hash."""
+        return (outside(msgspec.json.decode(value)) for _, value in self._folder.values(SUPPRESSIONS))
 
     def vouchers(self) -> Iterator[dict[str, Any]]:
         """Yield every voucher that a message names."""

@@ -175,6 +175,12 @@ class Shop:
 
 @pytest.fixture(scope="module")
 def shop(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PARCOURS_SECRET", SECRET)
+        yield from running(kafka, tmp_path_factory)
+
+
+def running(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     one = Shop(kafka, tmp_path_factory.mktemp("collector"))
     try:
         one.start()
@@ -244,6 +250,11 @@ def test_a_hard_bounce_stops_every_message_at_once_and_a_complaint_marketing_alo
     shop.did("product_viewed", "bobbie", "dottie")
     wait_for(lambda: len(shop.ends("bobbie", "news")) == 3, 30, "the other one has the next news")
     assert [state for state, _ in shop.ends("dottie", "news")].count("sent") == 1
+    lift = ("suppressions", "lift", "cidney@shop.example", "--kafka", "--prefix", shop.cluster.prefix)
+    assert shop.cluster.run(*lift) == "lifted: bounced\n"
+    assert shop.cluster.run(*lift) == "nothing is held against this address\n"
+    shop.did("order_placed", "cidney")
+    wait_for(lambda: shop.mails("cidney", "order"), 30, "the order after that is confirmed")
     values = [one.value for one in shop.records(shop.cluster.topics.suppressions)]
     assert all(b"shop.example" not in (one or b"") for one in values), "no address is kept"
 
