@@ -88,6 +88,7 @@ UNSUPPRESSED = Counter(
 )
 HEARD = Counter("parcours_collector_heard", "What customers and providers said", ["type", "machine"], registry=REGISTRY)
 REFUSED = Counter("parcours_collector_refused", "Requests that changed nothing", ["route", "why"], registry=REGISTRY)
+LOST = Counter("parcours_collector_lost", "Opens and clicks that could not be kept", ["type"], registry=REGISTRY)
 
 # What nothing has happened to yet stands at 0: a rate needs a first sample before the first occurrence.
 for _stage in ("intake", "engine"):

@@ -5,15 +5,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+import structlog
+
 from agents import metrics
 from agents.collector.limits import Gate, Remembered
 from agents.collector.texts import CHANNELS
 from models.settings import SettingsSpec
-from pipeline.sending.hearing import Heard, Intake
+from pipeline.sending.hearing import Heard, Intake, IntakeError
 from pipeline.sending.links import Links
 
 if TYPE_CHECKING:
     from agents.collector.inbox import InboxDesk
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,15 @@ class Hub:
             kind = one.event["type"] if one.event else "address"
             machine = "yes" if one.event and one.event.get("machine") else "no"
             metrics.HEARD.labels(kind, machine).inc()
+
+    async def hear_if_possible(self, heard: Heard) -> None:
+        """Hand on an open or a click; where that cannot be kept it is counted, and the customer goes on all the same."""
+        try:
+            await self.hear([heard])
+        except IntakeError as error:
+            kind = heard.event["type"] if heard.event else "address"
+            metrics.LOST.labels(kind).inc()
+            log.warning("an open or a click is lost", cause=str(error))
 
     def since_ms(self, command: str, rendered_at: int) -> int:
         """Return how long ago a message was delivered, as far as this process was told, else rendered."""

@@ -36,7 +36,7 @@ class Tracking:
     async def open(self, request: Request) -> Response:
         """Answer the pixel, and note that the mail was opened, by somebody or by a machine."""
         about, machine = self._about(OPEN, request)
-        await self.hub.hear([hearing.opened(about, self.hub.clock_ms(), machine)])
+        await self.hub.hear_if_possible(hearing.opened(about, self.hub.clock_ms(), machine))
         return Response(PIXEL, media_type="image/gif")
 
     async def click(self, request: Request) -> Response:
@@ -44,5 +44,5 @@ class Tracking:
         about, machine = self._about(CLICK, request)
         if not is_web_address(about.url):
             raise Refused(404, "link")
-        await self.hub.hear([hearing.clicked(about, self.hub.clock_ms(), about.url, machine)])
+        await self.hub.hear_if_possible(hearing.clicked(about, self.hub.clock_ms(), about.url, machine))
         return RedirectResponse(about.url, 302)

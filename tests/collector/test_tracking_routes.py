@@ -3,6 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
+from agents import metrics
 from agents.collector.machines import is_machine
 from pipeline.sending.links import CLICK, OPEN, UNSUBSCRIBE
 from tests.collector.kit import ABOUT, PERSON, Desk, refusals
@@ -29,6 +30,17 @@ async def test_a_click_leads_where_the_mail_led_and_is_heard() -> None:
     assert (answer.status_code, answer.headers["location"]) == (302, TARGET)
     assert answer.headers["referrer-policy"] == "no-referrer"
     assert (desk.types, desk.intake.events[0]["url"]) == (["message_clicked"], TARGET)
+
+
+async def test_where_a_click_cannot_be_kept_the_customer_is_led_on_and_the_loss_is_counted() -> None:
+    desk = Desk()
+    desk.intake.broken = True
+    before = metrics.LOST.labels("message_clicked")._value.get()
+    answer = await desk.client.get(f"/c/{desk.token(CLICK, replace(ABOUT, url=TARGET))}")
+    assert (answer.status_code, answer.headers["location"]) == (302, TARGET)
+    assert (await desk.client.get(f"/o/{desk.token(OPEN)}.gif")).status_code == 200
+    assert metrics.LOST.labels("message_clicked")._value.get() == before + 1
+    assert desk.intake.heard == []
 
 
 @pytest.mark.parametrize("kind", [OPEN, UNSUBSCRIBE])
