@@ -63,7 +63,7 @@ class Hub:
             metrics.HEARD.labels(kind, machine).inc()
 
     async def hear_if_possible(self, heard: Heard) -> None:
-        """Hand on an open or a click; where that cannot be kept it is counted, and the customer goes on all the same."""
+        """Hand on an open or a click; one that cannot be kept is counted, and the customer goes on all the same."""
         try:
             await self.hear([heard])
         except IntakeError as error:
