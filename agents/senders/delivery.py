@@ -8,7 +8,7 @@ records only.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -20,8 +20,10 @@ from models.command import Cancel, Command, DeliveryRecord
 from models.receipt import Receipt
 from models.topics import Topics
 from pipeline.errors import RunError
+from pipeline.sending import suppressions
 from pipeline.sending.progress import SenderProgress, decode_progress, encode_progress
 from pipeline.sending.protocol import Delivered, FencedError
+from pipeline.sending.suppressions import Suppression
 
 # A cancel is written after its command or with it: an hour covers what the clocks of their writers may differ by.
 CANCELS_BEFORE_MS = 3_600_000
@@ -146,8 +148,10 @@ class KafkaDeliveryLog:
             found += [_cancel.decode(record.value) for record in fetched.get(self._cancels, [])]
         return found
 
-    async def commit(self, receipts: list[Receipt], progress: SenderProgress) -> None:
-        """Write receipts and progress in one transaction; every send is awaited before the commit."""
+    async def commit(
+        self, receipts: list[Receipt], progress: SenderProgress, facts: Sequence[Suppression] = ()
+    ) -> None:
+        """Write receipts, progress and facts in one transaction; every send is awaited before the commit."""
         producer = self._producer
         try:
             await producer.begin_transaction()
@@ -165,6 +169,9 @@ class KafkaDeliveryLog:
                     partition=self.partition,
                 )
             )
+            for row in facts:
+                said = {"key": row.key.encode(), "partition": 0}
+                sends.append(await producer.send(self.topics.suppressions, suppressions.encode(row), **said))
             # A batch that the broker refuses does not fail the commit: only its own future says so.
             await asyncio.gather(*sends)
             await producer.commit_transaction()

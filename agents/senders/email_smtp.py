@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import re
 import ssl
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import aiosmtplib
@@ -21,6 +23,8 @@ MAILS_A_CONNECTION = 100
 CONNECTIONS = 4
 SOON_S = 0.1
 NOT_AVAILABLE = 421
+# No such mailbox, it has moved away, its domain takes no mail (RFC 3463 and 7505): it will take nothing later either.
+NO_MAILBOX = re.compile(r"5\.1\.(1|6|10)\b")
 
 
 class _Line:
@@ -129,6 +133,8 @@ class Smtp:
         try:
             await line.client.mail(sender_address(message))
             await line.client.rcpt(address)
+        except aiosmtplib.SMTPRecipientRefused as error:
+            return replace(_answered(error), permanent=NO_MAILBOX.match(error.message) is not None)
         except aiosmtplib.SMTPResponseException as error:
             return _answered(error)
         except (aiosmtplib.SMTPException, OSError) as error:

@@ -8,7 +8,7 @@ Anything but a clean commit: the producer is dropped, the memory discarded, and 
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,6 +39,7 @@ from pipeline.sending.outcome import Provider
 from pipeline.sending.progress import SenderProgress
 from pipeline.sending.protocol import FencedError, Suppressions, Switches
 from pipeline.sending.stage import SenderStage
+from pipeline.sending.suppressions import Suppression
 
 REOPEN_S = 1.0
 # A round's calls begin within 5 s of its check; the group waits for us as long as a session.
@@ -74,11 +75,13 @@ class SenderOptions:
 class _CountedLog(KafkaDeliveryLog):
     """Counts the receipts that were committed."""
 
-    async def commit(self, receipts: list[Receipt], progress: SenderProgress) -> None:
+    async def commit(
+        self, receipts: list[Receipt], progress: SenderProgress, facts: Sequence[Suppression] = ()
+    ) -> None:
         intents = any(one.state == "intent" for one in receipts)
         if receipts and not intents:
             pause_at("called", self.partition)
-        await super().commit(receipts, progress)
+        await super().commit(receipts, progress, facts)
         if intents:
             pause_at("intents", self.partition)
         for one in receipts:

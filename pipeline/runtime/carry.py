@@ -19,8 +19,10 @@ from rocksdict import WriteBatch
 
 from models.command import Cancel, Command, DeliveryRecord, Release
 from models.receipt import FINAL, Receipt
+from pipeline.runtime.collected import SUPPRESSIONS
 from pipeline.runtime.folder import Folder, meta_key, stream_key
 from pipeline.runtime.sender_state import Aside, SenderState, decode_state
+from pipeline.sending import suppressions
 from pipeline.sending.brakes import Brakes
 from pipeline.sending.bucket import Bucket
 from pipeline.sending.clock import SystemClock
@@ -253,6 +255,8 @@ class EmbeddedSender:
         for receipt in receipts:
             batch.put(stream_key("receipts", self._receipts_end), encode(receipt))
             self._receipts_end += 1
+        for row in [row for stage in self.stages.values() for row in stage.take_facts()]:
+            batch.put(meta_key(SUPPRESSIONS + row.key), suppressions.encode(row))
         batch.put(meta_key("sender"), encode(state))
         self.folder.write(batch)
 

@@ -273,7 +273,7 @@ class SenderLane:
                 self._waiting.done(receipt.delivery_offset)
                 self._open.discard(receipt.delivery_offset)
         progress = self._progress()
-        await self.log.commit(receipts, progress)
+        await self.log.commit(receipts, progress, self.stage.take_facts())
         self._saved = progress
 
     def _progress(self) -> SenderProgress:

@@ -12,7 +12,8 @@ class Outcome:
     """One outcome: `state` is accepted, retry (after `after_s`), rejected or unknown; `provider_id` names it there.
 
     `trouble`: the provider itself is in trouble, not this message: many of them in a row open the breaker.
-    `permanent`: a rejected address that will take nothing later either. `repeatable` False: an unknown one that even a
+    `permanent`: a rejected address that will take nothing later either; `stopped`: its owner has said stop to the
+    sender, and may take it back. `repeatable` False: an unknown one that even a
     key makes no sense of.
     """
 
@@ -23,6 +24,7 @@ class Outcome:
     trouble: bool = False
     permanent: bool = False
     repeatable: bool = True
+    stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)

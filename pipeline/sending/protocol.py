@@ -1,5 +1,6 @@
 """What a sender lane needs of its host and of the store's own rules."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -7,7 +8,7 @@ from models.command import Cancel, Command, DeliveryRecord
 from models.receipt import Receipt
 from pipeline.errors import ParcoursError
 from pipeline.sending.progress import SenderProgress
-from pipeline.sending.suppressions import SOFT, SoftRule
+from pipeline.sending.suppressions import SOFT, Kind, SoftRule, Suppression
 
 
 class FencedError(ParcoursError):
@@ -40,8 +41,13 @@ class DeliveryLog(Protocol):
     async def cancels(self) -> list[Cancel]:
         """Return the cancels not returned before, to their end at a moment after this call began."""
 
-    async def commit(self, receipts: list[Receipt], progress: SenderProgress) -> None:
-        """Write receipts and progress, all or nothing; FencedError where another owner has opened the partition."""
+    async def commit(
+        self, receipts: list[Receipt], progress: SenderProgress, facts: Sequence[Suppression] = ()
+    ) -> None:
+        """Write receipts, progress and facts about addresses, all or nothing.
+
+        FencedError where another owner has opened the partition.
+        """
 
 
 class SenderClock(Protocol):
@@ -59,6 +65,12 @@ class Suppressions(Protocol):
 
     def reason(self, command: Command, soft: SoftRule = SOFT) -> str | None:
         """Return why this command's address is suppressed or consent withdrawn, None where it is not."""
+
+    def fact(self, command: Command, kind: Kind, at: int) -> Suppression | None:
+        """Return a fact about a command's address as of a time (UTC ms), None where it has no address."""
+
+    def put(self, row: Suppression) -> None:
+        """Take a fact: it holds at once."""
 
 
 class Switches(Protocol):

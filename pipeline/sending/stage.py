@@ -19,6 +19,7 @@ from pipeline.sending.mime import AddressError, MimeError
 from pipeline.sending.outcome import OUTBOX, Message, Outcome, Provider
 from pipeline.sending.protocol import Suppressions
 from pipeline.sending.render import Renderer, RenderError, plain
+from pipeline.sending.suppressions import Suppression
 
 # A buyer whose order is 10 s (hold) + 5 s (call) old in Kafka is not reminded, whatever was down in between.
 HOLD_BEHIND_MS = 10_000
@@ -74,6 +75,7 @@ class SenderStage:
         self.renderer_of = renderer_of
         self.suppressions = suppressions
         self.goods = goods or NoGoods()
+        self._facts: list[Suppression] = []
 
     @property
     def leaves(self) -> bool:
@@ -133,6 +135,20 @@ class SenderStage:
             return self.suppressions.reason(command, self.renderer_of(command.plan).soft_rule)
         except RenderError:
             return self.suppressions.reason(command)
+
+    def _learn(self, command: Command, outcome: Outcome, at: int) -> None:
+        """Take note of what a refusal says of an address: that it takes nothing, or that its owner said stop."""
+        if self.suppressions is None or outcome.state != "rejected" or not outcome.permanent:
+            return
+        fact = self.suppressions.fact(command, "stopped" if outcome.stopped else "bounced", at)
+        if fact is not None:
+            self.suppressions.put(fact)
+            self._facts.append(fact)
+
+    def take_facts(self) -> list[Suppression]:
+        """Return what was learnt of addresses since the last call: to be written with the next commit."""
+        found, self._facts = self._facts, []
+        return found
 
     def is_quiet(self, command: Command, now: int) -> bool:
         """Say whether a command must wait because it is quiet hours by now (UTC ms) where the customer is."""
@@ -212,7 +228,9 @@ class SenderStage:
         if suppressed is not None:
             return Outcome("rejected", f"suppressed: {suppressed}")
         try:
-            return await self.provider.send(ready.message)
+            outcome = await self.provider.send(ready.message)
+            self._learn(ready.queued.command, outcome, ready.checked_at)
+            return outcome
         except ParcoursError:
             raise
         except MimeError as error:

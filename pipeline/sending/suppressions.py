@@ -90,6 +90,13 @@ class SuppressionTable:
         else:
             self.put(_decode(value))
 
+    def fact(self, command: Command, kind: Kind, at: int) -> Suppression | None:
+        """Return a fact about a command's address, None where it has none."""
+        if not command.address:
+            return None
+        address = self._links.address_hash(command.channel, command.address)
+        return Suppression(address=address, kind=kind, at=at, channel=command.channel)
+
     def of(self, channel: str, address: str) -> list[Suppression]:
         """Return the rows of an address."""
         return list(self._rows.get(self._links.address_hash(channel, address), {}).values())

@@ -32,6 +32,7 @@ from pipeline.sending.links import About
 from pipeline.sending.outcome import Message, Outcome
 from tests.acceptance.running import command, lines_of, parcours
 from tests.collector.kit import PERSON
+from tests.sending.build import FakeProvider
 
 SHIPPED = Path(__file__).parents[2] / "scenarios"
 SECONDS = 5.0
@@ -244,3 +245,35 @@ def test_a_stop_reaches_what_stands_in_the_queue_behind_the_mail_that_is_being_s
     assert [one for one in ends if one[1] != "intent"] == [
         ("c1", "sent", ""), *[(name, "rejected", "suppressed: unsubscribed") for name in names[1:]]
     ]  # fmt: skip
+
+
+def test_an_address_that_the_relay_refuses_for_good_gets_nothing_more_in_the_next_run_either(tmp_path: Path) -> None:
+    rows = tmp_path / "shop.ndjson"
+    said = [signed_up("c1", "2026-01-05T10:00:00Z"), cart("c1", "2026-01-09T11:00:00Z")]
+    rows.write_text("".join(json.dumps(row) + "\n" for row in said))
+    plan = read_sources(SHIPPED, {"collector.url": "https://m.shop.example"})
+    mapper = Mapper(load_mapping("native"), "shop", validator_for("EUR"))
+    provider = FakeProvider(Outcome("rejected", "550 5.1.1 no such user", permanent=True))
+    options = EmbeddedOptions(
+        data=tmp_path / "d",
+        plan=plan,
+        inputs=lambda *_: [Input(source="shop", partition=0, records=FileSource(rows, "shop").read(0), mapper=mapper)],
+        provider=lambda *_: provider,
+        advance_ms=5 * 24 * 3_600_000,
+    )
+    pipeline = EmbeddedPipeline.open(options)
+    try:
+        while pipeline.step():
+            pass
+        pipeline.finish()
+        reader = DataFolder(pipeline.folder)
+        ends = [one["reason"] for one in reader.receipts() if one["state"] == "rejected"]
+    finally:
+        pipeline.close()
+    assert len(provider.calls) == 1 and len(ends) > 1
+    assert set(ends[1:]) == {"suppressed: bounced"}
+    pipeline = EmbeddedPipeline.open(options)
+    try:
+        assert len(pipeline.collected.table) == 1
+    finally:
+        pipeline.close()

@@ -1,7 +1,7 @@
 """A delivery log in memory, clocks that are moved by hand, and a provider that says what it is told to."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from pipeline.sending.progress import SenderProgress, decode_progress, encode_pr
 from pipeline.sending.protocol import Delivered, FencedError
 from pipeline.sending.render import Renderer
 from pipeline.sending.stage import SenderStage
+from pipeline.sending.suppressions import Suppression
 
 T0 = 1_790_000_000_000
 MINUTE, HOUR = 60_000, 3_600_000
@@ -91,6 +92,7 @@ class FakeLog:
         self.delivery: list[Command | Mark | Release] = []
         self.stopped: list[Cancel] = []
         self.receipts: list[Receipt] = []
+        self.facts: list[Suppression] = []
         self.saved: bytes | None = None
         self.commits = 0
         self.fenced = False
@@ -120,13 +122,16 @@ class FakeLog:
         found, self._cancels_next = self.stopped[self._cancels_next :], len(self.stopped)
         return found
 
-    async def commit(self, receipts: list[Receipt], progress: SenderProgress) -> None:
+    async def commit(
+        self, receipts: list[Receipt], progress: SenderProgress, facts: Sequence[Suppression] = ()
+    ) -> None:
         if self.before_commit is not None:
             self.before_commit(self.commits)
         if self.fenced:
             raise FencedError("another owner")
         self.commits += 1
         self.receipts += receipts
+        self.facts += facts
         self.saved = encode_progress(progress)
 
     def states(self, of: Command) -> list[str]:

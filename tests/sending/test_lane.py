@@ -8,6 +8,7 @@ from models.command import Command, Release
 from pipeline.sending.breaker import TROUBLES_MAX
 from pipeline.sending.outcome import Outcome
 from pipeline.sending.protocol import FencedError
+from pipeline.sending.suppressions import SOFT, SoftRule
 from tests.sending.build import HOUR, MINUTE, T0, Bench, FakeProvider, cancel, command, mark
 
 
@@ -282,7 +283,7 @@ async def test_an_address_that_is_none_is_rejected_before_any_intent(address: st
 
 async def test_a_suppressed_address_is_rejected_with_the_reason() -> None:
     class Complained:
-        def reason(self, command: Command) -> str | None:
+        def reason(self, command: Command, soft: SoftRule = SOFT) -> str | None:
             return "complained" if command.customer == "c1" else None
 
     bench = Bench(suppressions=Complained())

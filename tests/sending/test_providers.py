@@ -105,6 +105,16 @@ async def test_what_the_relay_answers_is_the_outcome(answers: dict[str, str], st
         assert (await smtp.send(MESSAGE)).state == "accepted", "the next mail is hindered by the last"
 
 
+@pytest.mark.parametrize(
+    ("answer", "permanent"),
+    [("550 5.1.1 no such user", True), ("550 5.1.10 null MX", True), ("550 5.7.1 policy", False), ("550 no", False),
+     ("450 4.1.1 later", False), ("550 5.1.11 other", False)],
+)  # fmt: skip
+async def test_a_mailbox_that_does_not_exist_is_refused_for_good(answer: str, permanent: bool) -> None:
+    async with connected(Handler(rcpt=answer)) as smtp:
+        assert (await smtp.send(MESSAGE)).permanent is permanent
+
+
 async def test_a_relay_that_is_not_there_is_tried_again() -> None:
     async with relay(Handler()) as url:
         gone = url

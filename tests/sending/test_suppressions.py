@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.scenario.sources import PlanSources
 from pipeline.sending.links import Links
+from pipeline.sending.outcome import Outcome
 from pipeline.sending.suppressions import (
     SOFT_MAX,
     SOFT_WITHIN_MS,
@@ -14,7 +15,7 @@ from pipeline.sending.suppressions import (
     SuppressionTable,
     encode,
 )
-from tests.sending.build import HOUR, PLAN, T0, Bench, command, mark
+from tests.sending.build import HOUR, PLAN, T0, Bench, FakeProvider, command, mark
 
 LINKS = Links(b"s" * 32)
 DAY = 24 * HOUR
@@ -99,3 +100,32 @@ async def test_a_suppressed_command_is_rejected_with_the_reason_and_nobody_is_ca
     assert bench.log.last(command(1)).state == "rejected"
     assert bench.log.last(command(1)).reason == "suppressed: unsubscribed"
     assert sorted(one.address or "" for one in bench.provider.calls) == ["c1@shop.example", "c2@shop.example"]
+
+
+@pytest.mark.parametrize(
+    ("refusal", "kind", "order"),
+    [(Outcome("rejected", "no such mailbox", permanent=True), "bounced", "rejected"),
+     (Outcome("rejected", "21610", permanent=True, stopped=True), "stopped", "sent")],
+)  # fmt: skip
+async def test_an_address_that_the_provider_refuses_for_good_gets_nothing_more(
+    refusal: Outcome, kind: str, order: str
+) -> None:
+    found = table()
+    bench = Bench(FakeProvider(refusal), suppressions=found)
+    one, again = command(1), command(2, address="C1@shop.example")
+    later = command(3, address="c1@shop.example", purpose="transactional")
+    bench.log.put(one, mark())
+    await bench.settle()
+    bench.log.put(again, later)
+    await bench.settle()
+    assert bench.log.last(again).reason == f"suppressed: {kind}"
+    assert bench.log.last(later).state == order
+    assert [(fact.kind, fact.address, fact.at) for fact in bench.log.facts] == [(kind, ADDRESS, T0)]
+
+
+async def test_a_refusal_that_may_pass_suppresses_nobody() -> None:
+    found = table()
+    bench = Bench(FakeProvider(Outcome("rejected", "too large")), suppressions=found)
+    bench.log.put(command(1), mark())
+    await bench.settle()
+    assert (len(found), bench.log.facts) == (0, [])

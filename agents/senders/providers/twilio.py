@@ -13,6 +13,7 @@ from pipeline.sending.outcome import Message, Outcome
 
 VALIDITY_S_MAX = 36_000
 # The number is none, cannot take text messages, or its owner said STOP.
+STOPPED = 21610
 DEAD_NUMBER = frozenset({21211, 21214, 21217, 21610, 21614})
 # The sender's queue is full, the account's limit for the day or its rate is reached.
 LATER = frozenset({20429, 21611, 30001, 30022, 63018, 63038})
@@ -56,5 +57,5 @@ class Twilio(HttpProvider):
             return Outcome("retry", said, after_s=by_status(response, said).after_s, trouble=True)
         outcome = by_status(response, said)
         if outcome.state == "rejected":
-            return Outcome("rejected", outcome.reason, permanent=code in DEAD_NUMBER)
+            return Outcome("rejected", outcome.reason, permanent=code in DEAD_NUMBER, stopped=code == STOPPED)
         return outcome
