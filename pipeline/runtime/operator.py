@@ -1,9 +1,9 @@
 """What an operator says to an embedded run from outside: small files in its data folder, taken between two slices.
 
 A file is written whole or not at all, and is deleted after its record stands in the journal (a release: on `delivery`;
-what a backfill worked out: on `forwards`; an erasure: on `collected`; a suppression that is lifted: taken away). A crash
-between the two puts the same record there twice: a switch, a plan and an event act once by their ids, a release, a lift
-and an erasure find nothing more.
+what a backfill worked out: on `forwards`; an erasure: on `collected`; a suppression that is lifted: taken away). A
+crash between the two puts the same record there twice: a switch, a plan and an event act once by their ids, a release,
+an erasure and a lift find nothing more.
 """
 
 import os
