@@ -86,11 +86,14 @@ def build(hub: Hub, *more: Route) -> Starlette:
 
     inbox = Inboxes(hub, hub.inbox).routes() if hub.inbox else []
     probes = [route for route in metrics.routes(lambda: True) if route.path != "/metrics"]
-    return Starlette(
+    app = Starlette(
         routes=[*pages.routes(), *Tracking(hub).routes(), *inbox, *more, *probes],
         middleware=[Middleware(Door, hub=hub)],
         exception_handlers={Refused: refused, HTTPException: unknown, IntakeError: failed},
     )
+    # A slash too many is no address of ours: nobody is led anywhere by the host that they said.
+    app.router.redirect_slashes = False
+    return app
 
 
 def _kind(request: Request) -> str:

@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, Router
 
 from agents.collector.hub import Hub
 from agents.collector.limits import Refused, body_of
@@ -72,7 +72,7 @@ class Inboxes:
             allow_headers=["authorization", "content-type", "last-event-id"],
             max_age=PREFLIGHT_S,
         )
-        return [Mount("/v1", routes=routes, middleware=[cross])]
+        return [Mount("/v1", Router(routes, redirect_slashes=False), middleware=[cross])]
 
     def _bearer(self, request: Request, *, in_address: bool = False) -> Bearer:
         """Return whose inbox is asked for; a browser's EventSource can say its token in the address alone.

@@ -51,6 +51,8 @@ def provider_of(channel: str, settings: SendersSpec) -> Provider:
             return _push(settings.push)
         case "webhook" if settings.webhook:
             return Webhook(settings.webhook)
+        case "web" if settings.web:
+            raise UsageError("the inbox of web messages is there in an embedded run alone, not on a cluster yet")
     raise UsageError(f"settings.yaml has no provider for {channel}: write one under `senders: {channel}:`")
 
 
