@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from agents.cli.cluster import BOOTSTRAP, PREFIX
+from models.inbox import CUSTOMER_BYTES_MAX
 from pipeline.errors import UsageError
 from pipeline.runtime.left_behind import Left, Report
 
@@ -39,6 +40,7 @@ def erase(
     *verb, customer = words
     if verb not in ([], [VERIFY]) or (not verb and customer == VERIFY):
         raise UsageError("write `parcours erase CUSTOMER` or `parcours erase verify CUSTOMER`")
+    check_customer(customer)
     if verb:
         report = _on_cluster(customer, bootstrap, prefix) if kafka else _in_folder(customer, data)
         _print(report, customer, as_json=as_json)
@@ -50,6 +52,12 @@ def erase(
     else:
         _erase_in_folder(customer, data)
     click.echo(f"{customer} is to be forgotten; `parcours erase verify {customer}` shows when that is done")
+
+
+def check_customer(customer: str) -> None:
+    """Refuse what is no customer's id."""
+    if not 0 < len(customer.encode()) <= CUSTOMER_BYTES_MAX:
+        raise UsageError(f"a customer's id has 1 to {CUSTOMER_BYTES_MAX} bytes")
 
 
 def _name(customer: str) -> str:

@@ -19,9 +19,11 @@ def inbox() -> None:
 @click.option("--lasts", default="1h", help="How long it lasts, a day at most.")
 def token(customer: str, data: Path, lasts: str) -> None:
     """Print a token that reads a customer's inbox; its secret is PARCOURS_INBOX_SECRET, else the data folder's."""
+    from agents.cli.erase import check_customer
     from agents.cli.run import parse_span
     from agents.collector.tokens import tokens_from_environment, tokens_of
 
+    check_customer(customer)
     tokens = tokens_from_environment()
     if tokens is None:
         if not (data / "folder.json").exists():

@@ -98,7 +98,17 @@ def test_an_erasure_from_the_stores_own_source_does_the_same(tmp_path: Path) -> 
     assert "c1" not in json.dumps(rows)
 
 
-@pytest.mark.parametrize("words", [["erase"], ["erase", "verify"], ["erase", "a", "b"], ["erase", "verify", "a", "b"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["erase"],
+        ["erase", ""],
+        ["erase", "c" * 257],
+        ["erase", "verify"],
+        ["erase", "a", "b"],
+        ["erase", "verify", "a", "b"],
+    ],
+)
 def test_a_word_that_is_missing_or_too_much_forgets_nobody(tmp_path: Path, words: list[str]) -> None:
     done = said(*words, "--data", tmp_path, "--yes")
     assert isinstance(done.exception, UsageError | click.UsageError), done.output
