@@ -21,7 +21,9 @@ from pipeline.runtime.left_behind import Report, names, unsent
 from pipeline.store.codec import cold_key, hot_key
 
 # Those whose records are kept for a time; a customer's stand in the partition of their id.
-KEPT = ("journal", "delivery", "cancels", "decisions", "receipts", "forwards", "collected", "vouchers")
+KEPT = (
+    "journal", "delivery", "cancels", "decisions", "receipts", "forwards", "collected", "vouchers", "memberships",
+)  # fmt: skip
 
 
 async def ask(bootstrap: str, topics: Topics, customer: str, name: str, at: int) -> None:
