@@ -300,7 +300,10 @@ class LiveIngest:
         if now - self._idle_ticked < IDLE_TICK_S:
             return []
         self._idle_ticked = now
-        return [place for place, one in self.owned.items() if not one.source.feedback and self._idles(place, one)]
+        # The group may have taken a partition away while the round was fetching: nothing is known of it any more.
+        owned = self.reader.assignment()
+        known = [(place, one) for place, one in self.owned.items() if place in owned and not one.source.feedback]
+        return [place for place, one in known if self._idles(place, one)]
 
     def _idles(self, place: TopicPartition, one: Partition) -> bool:
         end, stable = self.reader.highwater(place), self.reader.last_stable_offset(place)

@@ -94,8 +94,7 @@ class Lane:
         if self.task is not None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._committing.acquire(), SETTLE_S)
-            self.task.cancel()
-            await asyncio.gather(self.task, return_exceptions=True)
+            await clients.ended(self.task)
         await self._discard()
         if self.store is not None:
             self.store.close()
@@ -196,12 +195,11 @@ class Lane:
     async def _next(self) -> list[ConsumerRecord]:
         """Return what has come, gathered for a short while so that a commit carries more than one message."""
         records = await self.queue.get()
-        deadline = time.monotonic() + COMMIT_S
-        while (left := deadline - time.monotonic()) > 0 and len(records) < COMMIT_EVENTS // 100:
-            try:
-                records = records + await asyncio.wait_for(self.queue.get(), left)
-            except TimeoutError:
-                break
+        # Not `wait_for`: it loses a cancellation that comes as a record does, and the lane never ended.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(COMMIT_S):
+                while len(records) < COMMIT_EVENTS // 100:
+                    records = records + await self.queue.get()
         return records
 
     async def _commit(self, runtime: PartitionRuntime) -> None:

@@ -3,6 +3,7 @@
 How they log in and encrypt is the environment's to say: `agents.kafka.security`.
 """
 
+import asyncio
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -15,6 +16,8 @@ TRANSACTION_MS = 15_000
 RETRY_MS = 20
 REQUEST_MS = 10_000
 FETCH_WAIT_MS = 50
+DROP_S = 2.0
+CANCEL_AGAIN_S = 0.2
 
 
 def consumer(bootstrap: str, *topics: str, group: str | None = None, **more: Any) -> AIOKafkaConsumer:
@@ -59,13 +62,21 @@ def admin(bootstrap: str) -> AIOKafkaAdminClient:
     return AIOKafkaAdminClient(bootstrap_servers=bootstrap, **connection())
 
 
+async def ended(task: "asyncio.Task[Any]") -> None:
+    """End a task for good: what catches one cancellation on its way (aiokafka, `wait_for`) is told again."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=CANCEL_AGAIN_S)
+    if not task.cancelled():
+        task.exception()  # whatever it is, it was on its way out
+
+
 async def drop(client: AIOKafkaProducer) -> None:
     """Let a producer go that may be in any state: what it had open is the successor's to end."""
-    import asyncio
-
-    try:
-        await asyncio.wait_for(client.stop(), 2)
-    except Exception:  # noqa: BLE001 - it is thrown away whatever it says; its id is fenced by the next start
-        # `stop` waits for what can no longer be sent; without this its task would try for ever.
-        await client._sender.close()
+    stopping = asyncio.create_task(client.stop())
+    await asyncio.wait({stopping}, timeout=DROP_S)
+    # `stop` waits for what can no longer be sent, and so does its routine: its requests would try for ever.
+    await ended(stopping)
+    if client._sender is not None and client._sender.sender_task is not None:
+        await ended(client._sender.sender_task)
     await client.client.close()

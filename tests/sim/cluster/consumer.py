@@ -152,9 +152,11 @@ class Consumer:
         return found
 
     def highwater(self, place: TopicPartition) -> int | None:
+        assert place in self.assigned, "Partition is not assigned"  # as aiokafka's own
         return self.ends[place][0] if place in self.ends else None
 
     def last_stable_offset(self, place: TopicPartition) -> int | None:
+        assert place in self.assigned, "Partition is not assigned"
         return self.ends[place][1] if place in self.ends else None
 
     def last_poll_timestamp(self, place: TopicPartition) -> float | None:

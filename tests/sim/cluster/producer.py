@@ -53,7 +53,7 @@ class Producer:
         self.id = transactional_id
         self.epoch = 0
         self.writer = ""
-        self._sender = SimpleNamespace(close=_nothing)
+        self._sender = SimpleNamespace(sender_task=None, close=_nothing)
         self.client = SimpleNamespace(close=_nothing)
 
     def _lost(self) -> bool:
