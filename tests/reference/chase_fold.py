@@ -222,6 +222,8 @@ class Reading:
             if (at, event) > (inside.later or (inside.at, inside.entry)):
                 inside.later = (at, event)
             return False
+        if any(stay.scenario == scenario and stay.entry == event for stay in one.stays):
+            return False  # a repetition of what is long forgotten, while a message of the first is still awaited
         if at < one.ended.get(scenario, at):
             return False
         if scenario == "chase" and any(win >= at for win, _ in one.wins):
