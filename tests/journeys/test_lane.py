@@ -22,6 +22,7 @@ def lane_of(tmp_path: Path) -> Lane:
         data=tmp_path,
         partitions=1,
         plans=SimpleNamespace(),  # type: ignore[arg-type]
+        links=None,  # type: ignore[arg-type]
         seek=lambda partition, offset: None,
         owned=lambda partition: True,
         refresh=lambda: asyncio.sleep(0),
