@@ -3,9 +3,9 @@
 import argparse
 import asyncio
 import json
-import os
 import secrets
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -29,7 +29,7 @@ from tests.sim.run import commit
 ROOT = Path(__file__).parents[2]
 KINDS = ("lost", "duplicated", "wrong", "state")
 # Other work may be on the machine: no figure of the product.
-READY_S = 120.0
+READY_S = 300.0
 NEMESIS_S = 3_600.0
 LAST_RECORDS_S = 3.0
 
@@ -179,7 +179,11 @@ def one(row: Row, seed: int, count: int, bug: str, keep: bool) -> tuple[dict[str
     """Run a row and print its line; return its result and verdict."""
     began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix=f"parcours-fault-{row.name}-"))
-    found = Run(row, seed, count, bug, folder).result()
+    try:
+        found = Run(row, seed, count, bug, folder).result()
+    except (AssertionError, RuntimeError, subprocess.TimeoutExpired) as error:
+        print(f"| {row.name} | failed | {seed} | {str(error)[:300]}; kept: {folder} |", flush=True)
+        return {"error": str(error)}, "failed"
     said = verdict(row, count, found)
     print(line(row, seed, time.monotonic() - began, found, said), flush=True)
     for text in [*found["differences"], *({one["void"] for one in found["injections"]} - {""})]:
@@ -207,7 +211,8 @@ def main() -> int:
     words.add_argument("--json", type=Path, help="write all results here")
     said = words.parse_args()
     seed = said.seed if said.seed is not None else secrets.randbelow(10**6)
-    os.environ.setdefault("PYTHONHASHSEED", "0")
+    # Whoever ends the driver ends all that it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     print(f"seed {seed}, commit {commit()}{', planted: ' + said.bug if said.bug else ''}\n{HEAD}", flush=True)
     results, verdicts = {}, []
     for row in chosen(said.rows):
