@@ -81,8 +81,8 @@ def test_the_funnel_is_that_of_the_file(read_model: Projector) -> None:
     assert behind == [(rows[2][1],)]
 
 
-def test_sessions_end_where_they_end_in_the_file(read_model: Projector) -> None:
+def test_people_leave_where_they_leave_in_the_file_and_with_the_carts_that_they_had(read_model: Projector) -> None:
     with read_model.engine.connect() as connection:
         days = period(connection, 0)
         found = put_together([], journeys.nodes(connection, days, ""), journeys.edges(connection, days, ""))
-    assert {one.name: one.left for one in found.unnamed} == dict(rees46_map.leaks(REES46))
+    assert {one.name: (one.left, one.left_value) for one in found.unnamed} == rees46_map.leaks(REES46)

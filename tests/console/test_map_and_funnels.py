@@ -1,10 +1,13 @@
 """The journey map and funnels as their pages are given them: figures, targets, leaks, drop-offs."""
 
+from pathlib import Path
+
 from agents.console.flow import Edge, Node, work_out
 from agents.console.funnels import shown
 from agents.console.journey_map import put_together
 from agents.console.report import about
 from models.insight import FunnelSpec, KpiSpec, TouchpointSpec
+from pipeline.replay.report.kept import keep_diff, kept_diff
 
 LOOK = TouchpointSpec(
     name="look", stage="discover", note="Is it right?", on=("product_viewed",), objective="interest",
@@ -118,3 +121,20 @@ def test_a_kept_difference_is_shown_at_its_scenario_and_says_whether_it_is_appli
     assert other is not None and other["changes"] == []
     assert about(None, "cart", "a") is None
     assert about({"of another": "release"}, "cart", "a") is None
+
+
+def test_a_difference_is_kept_for_its_owner_alone_and_names_no_customer(tmp_path: Path) -> None:
+    change = {"kind": "dropped", "scenario": "cart", "step": "reminder", "count": 1, "reasons": {}}
+    said = {**figures(), "changes": [{**change, "examples": [{"customer": "c1"}]}]}
+    keep_diff(tmp_path, said, "draft")
+    assert (tmp_path / "diff.json").stat().st_mode & 0o077 == 0
+    assert "c1" not in (tmp_path / "diff.json").read_text()
+    found = kept_diff(tmp_path)
+    assert found is not None and found["changes"] == [change] and found["folder"] == "draft"
+    assert [one.name for one in tmp_path.iterdir()] == ["diff.json"]
+
+
+def test_a_difference_that_is_not_there_or_damaged_is_none(tmp_path: Path) -> None:
+    assert kept_diff(tmp_path) is None
+    (tmp_path / "diff.json").write_text("{half")
+    assert kept_diff(tmp_path) is None

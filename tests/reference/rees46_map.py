@@ -4,15 +4,16 @@ import csv
 import gzip
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 GAP = timedelta(minutes=30)
 NAMES = {"view": "look", "cart": "basket", "purchase": "order_placed"}
 
 
-def rows(path: Path) -> dict[str, list[tuple[datetime, str]]]:
-    """Customer -> (time, touchpoint) in the file's order; a line that was there already says nothing new."""
-    found: dict[str, list[tuple[datetime, str]]] = {}
+def lines(path: Path) -> dict[str, list[tuple[datetime, str, int]]]:
+    """Customer -> (time, touchpoint, price in cents), in the file's order; a line that was there says nothing new."""
+    found: dict[str, list[tuple[datetime, str, int]]] = {}
     seen = set()
     with gzip.open(path, "rt") as file:
         for row in csv.DictReader(file):
@@ -21,8 +22,14 @@ def rows(path: Path) -> dict[str, list[tuple[datetime, str]]]:
                 continue
             seen.add(line)
             at = datetime.strptime(row["event_time"], "%Y-%m-%d %H:%M:%S UTC").replace(tzinfo=UTC)
-            found.setdefault(row["user_id"], []).append((at, NAMES[row["event_type"]]))
+            cents = round(Decimal(row["price"]) * 100)
+            found.setdefault(row["user_id"], []).append((at, NAMES[row["event_type"]], cents))
     return found
+
+
+def rows(path: Path) -> dict[str, list[tuple[datetime, str]]]:
+    """Customer -> (time, touchpoint)."""
+    return {customer: [(at, name) for at, name, _ in history] for customer, history in lines(path).items()}
 
 
 def journey_map(path: Path) -> tuple[Counter[str], Counter[tuple[str, str]], Counter[str]]:
@@ -60,11 +67,15 @@ def funnel(path: Path, within: timedelta) -> list[int]:
     return reached
 
 
-def leaks(path: Path) -> Counter[str]:
-    """How many sessions ended at each touchpoint: the last of each, and a session ends where nothing comes for GAP."""
+def leaks(path: Path) -> dict[str, tuple[int, int]]:
+    """How many sessions ended at each touchpoint, and with what in the carts (cents): an order empties a cart."""
     ended: Counter[str] = Counter()
-    for history in rows(path).values():
-        for number, (at, name) in enumerate(history):
+    money: Counter[str] = Counter()
+    for history in lines(path).values():
+        cart = 0
+        for number, (at, name, price) in enumerate(history):
+            cart = cart + price if name == "basket" else 0 if name == "order_placed" else cart
             if number + 1 == len(history) or history[number + 1][0] - at > GAP:
                 ended[name] += 1
-    return ended
+                money[name] += cart
+    return {name: (count, money[name]) for name, count in ended.items()}
