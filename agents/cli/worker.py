@@ -1,4 +1,4 @@
-"""`parcours worker ingest|journeys|sender|collector|projector`: one process of a cluster."""
+"""`parcours worker ingest|journeys|sender|collector|projector|console`: one process of a cluster."""
 
 import asyncio
 import os
@@ -257,3 +257,39 @@ def projector(**said: Any) -> None:
     )
     ready = Readiness()
     _run(said, lambda stop: run(options, stop, ready.announce), ready)
+
+
+@worker.command()
+@_common
+@DATABASE
+@click.option("--host", default="127.0.0.1", help="Where to listen: people reach it through a TLS proxy.")
+@click.option("--port", default=8420)
+@click.option("--secure", is_flag=True, help="Behind TLS: browsers send the cookie over it alone.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    default=Path(".parcours-console"),
+    help="Holds the token and the key of the sessions: the same for every console of a cluster.",
+)
+def console(**said: Any) -> None:
+    """Serve the console's pages from the database that the projector keeps."""
+    from agents.console.worker import run
+    from agents.projector.database import PASSWORD, open_database
+
+    engine = open_database(said["database"], password=os.environ.get(PASSWORD, ""))
+    ready = Readiness()
+    _run(
+        said,
+        lambda stop: run(
+            bootstrap=said["bootstrap"],
+            topics=Topics(said["prefix"]),
+            engine=engine,
+            folder=said["data"],
+            host=said["host"],
+            port=said["port"],
+            secure=said["secure"],
+            stop=stop,
+            announce=ready.announce,
+        ),
+        ready,
+    )

@@ -1,5 +1,6 @@
 """The console: pages over a pipeline, for whoever has a token or a login, each in their roles."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from starlette.staticfiles import StaticFiles
 
 from agents import metrics
 from agents.console import health
+from agents.console.cluster_pages import ClusterPages
+from agents.console.cluster_place import ClusterPlace
 from agents.console.customer import CustomerPages
 from agents.console.folder_place import FolderPlace
 from agents.console.guard import Guard, Sessions
@@ -108,22 +111,36 @@ def build(folder: Folder, engine: Engine, access: Access | None = None) -> Starl
     """Return the application over an open data folder and its read model."""
     place = FolderPlace(folder)
     view = View(place)
-    access = access or Access.of_folder(folder.path)
+    pages = FolderPages(place, view, engine).routes()
+    beside = [route for route in metrics.routes(lambda: True) if route.path != "/metrics"]
+    return assemble(view, engine, access or Access.of_folder(folder.path), [*pages, *beside])
+
+
+def build_cluster(place: ClusterPlace, access: Access) -> Starlette:
+    """Return the application over a cluster's read model; its process serves health and metrics elsewhere."""
+    view = View(place)
+    return assemble(view, place.engine, access, ClusterPages(place, view).routes())
+
+
+def assemble(view: View, engine: Engine, access: Access, pages: Sequence[Route]) -> Starlette:
+    """Return the application of pages that both hosts have, and of those that differ."""
     login = Login(view, access.sessions)
 
     async def unknown(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 404
         return view.render(request, "said.html", status=status, title="There is no such page", text="")
 
+    def away(request: Request, error: Exception) -> Response:
+        return view.render(request, "away.html", status=503)
+
     return Starlette(
         routes=[
-            *FolderPages(place, view, engine).routes(),
+            *pages,
             *InsightPages(engine, view).routes(),
-            *CustomerPages(engine, view, place).routes(),
+            *CustomerPages(engine, view, view.place).routes(),
             *login.routes(),
-            *[route for route in metrics.routes(lambda: True) if route.path != "/metrics"],
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],
         middleware=[Middleware(Guard, sessions=access.sessions, login=login.page)],
-        exception_handlers={404: unknown},
+        exception_handlers={404: unknown, SQLAlchemyError: away},
     )

@@ -81,35 +81,37 @@ class ConsoleModel:
     def scenarios(self) -> list[dict[str, Any]]:
         """Return each scenario with its steps and counts."""
         plan: Plan | None = self.reader().plan()
-        return [self._scenario(one) for one in plan.scenarios] if plan else []
-
-    def _scenario(self, scenario: Scenario) -> dict[str, Any]:
-        counts = self.counts[scenario.name]
-        outcomes: Counter[str] = Counter()
-        for (outcome, _, _), count in counts.items():
-            outcomes[outcome] += count
-        left = Counter({reason: count for (outcome, _, reason), count in counts.items() if outcome == "exited"})
-        kept_out = {reason: count for (outcome, _, reason), count in counts.items() if outcome == "not_entered"}
-        inside = outcomes["entered"] - outcomes["exited"] - outcomes["completed"] - outcomes["dropped"]
-        return {
-            "name": scenario.name,
-            "title": scenario.title,
-            "purpose": scenario.purpose,
-            "outcomes": outcomes,
-            "inside": max(inside, 0),
-            "left": left.most_common(6),
-            "kept_out": sorted(kept_out.items(), key=lambda pair: -pair[1]),
-            "steps": [self._step(op, counts) for op in scenario.program if not isinstance(op, Exit)][:-1],
-        }
-
-    def _step(self, op: Any, counts: Counter[tuple[str, str, str]]) -> dict[str, Any]:
-        kind, label, name = kind_of(op)
-        if not isinstance(op, Send):
-            return {"kind": kind, "label": label, "count": None, "suppressed": []}
-        sent = sum(n for (out, step, _), n in counts.items() if out == "sent" and step == name)
-        held = [(reason, n) for (out, step, reason), n in counts.items() if out == "suppressed" and step == name]
-        return {"kind": kind, "label": label, "count": sent, "suppressed": sorted(held)}
+        return [scenario_view(one, self.counts[one.name]) for one in plan.scenarios] if plan else []
 
     def watermark(self) -> str | None:
         """Return the watermark in ISO 8601."""
         return iso(self.reader().watermark() or None)
+
+
+def scenario_view(scenario: Scenario, counts: Counter[tuple[str, str, str]]) -> dict[str, Any]:
+    """Return a scenario with its steps and counts."""
+    outcomes: Counter[str] = Counter()
+    for (outcome, _, _), count in counts.items():
+        outcomes[outcome] += count
+    left = Counter({reason: count for (outcome, _, reason), count in counts.items() if outcome == "exited"})
+    kept_out = {reason: count for (outcome, _, reason), count in counts.items() if outcome == "not_entered"}
+    inside = outcomes["entered"] - outcomes["exited"] - outcomes["completed"] - outcomes["dropped"]
+    return {
+        "name": scenario.name,
+        "title": scenario.title,
+        "purpose": scenario.purpose,
+        "outcomes": outcomes,
+        "inside": max(inside, 0),
+        "left": left.most_common(6),
+        "kept_out": sorted(kept_out.items(), key=lambda pair: -pair[1]),
+        "steps": [_step(op, counts) for op in scenario.program if not isinstance(op, Exit)][:-1],
+    }
+
+
+def _step(op: Any, counts: Counter[tuple[str, str, str]]) -> dict[str, Any]:
+    kind, label, name = kind_of(op)
+    if not isinstance(op, Send):
+        return {"kind": kind, "label": label, "count": None, "suppressed": []}
+    sent = sum(n for (out, step, _), n in counts.items() if out == "sent" and step == name)
+    held = [(reason, n) for (out, step, reason), n in counts.items() if out == "suppressed" and step == name]
+    return {"kind": kind, "label": label, "count": sent, "suppressed": sorted(held)}

@@ -159,12 +159,14 @@ class ProjectorWorker:
         if time.monotonic() < self._told_at + STANDING_EVERY_S:
             return
         self._told_at = time.monotonic()
-        lags = await self._reader.lags()
-        for stream, lag in lags.items():
+        found = await self._reader.ends()
+        for stream in STREAMS:
+            lag = sum(behind for (name, _), (_, behind) in found.items() if name == stream)
             metrics.PROJECTOR_LAG.labels(stream).set(lag)
         owned = sorted(self._opened or ())
         if owned:
-            said = json.dumps({"at": time.time_ns() // 1_000_000, "partitions": owned, "lag": lags})
+            ends = [(stream, partition, end) for (stream, partition), (end, _) in found.items()]
+            said = json.dumps({"at": time.time_ns() // 1_000_000, "partitions": owned, "ends": ends})
             await asyncio.to_thread(self._stand, f"{STANDING}/{owned[0]}", said.encode())
 
     def _stand(self, name: str, said: bytes) -> None:

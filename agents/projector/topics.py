@@ -111,14 +111,15 @@ class TopicReader:
             return Record(stream, one.partition, one.offset, None, letter=stored_letter(one))
         return Record(stream, one.partition, one.offset, one.value, one.key)
 
-    async def lags(self) -> dict[str, int]:
-        """Return how many offsets lie before the end of each stream, of the partitions that are read here."""
+    async def ends(self) -> dict[Place, tuple[int, int]]:
+        """Return the end of each partition that is read here, and how many offsets lie before it."""
         assert self._reader is not None
-        found = dict.fromkeys(STREAMS, 0)
+        found: dict[Place, tuple[int, int]] = {}
         for place in (*self._journal, *self._others):
             end = self._reader.last_stable_offset(place)
             if end is not None:
-                found[self._streams[place.topic]] += max(0, end - await self._reader.position(place))
+                behind = max(0, end - await self._reader.position(place))
+                found[self._streams[place.topic], place.partition] = end, behind
         return found
 
     async def close(self) -> None:
