@@ -7,16 +7,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.backtest import long, year
+from benchmarks.console import pages
 from benchmarks.deployment import Deployment
 from benchmarks.events import by_type
 from benchmarks.machine import describe
 from benchmarks.pipeline import backlog, open_loop
+from benchmarks.projecting import projecting
 from benchmarks.restart import fill, restarts
 from benchmarks.senders import senders
 from benchmarks.stages import PLAN, ingest_us, journeys_us, sources_of
 from tests.acceptance.running import RETAIL
 
-PARTS = ("stages", "engine", "backlog", "latency", "sustained", "restart", "backtest", "senders")
+PARTS = (
+    "stages", "engine", "backlog", "latency", "sustained", "restart", "backtest", "senders", "projector", "console",
+)  # fmt: skip
 
 
 @contextmanager
@@ -74,6 +78,7 @@ def main() -> None:
     words.add_argument("--known", type=int, default=1_000_000, help="customers of the restart")
     words.add_argument("--logged", type=int, default=10_000_000, help="events of the generated log")
     words.add_argument("--messages", type=int, default=20_000, help="messages of each sender")
+    words.add_argument("--decided", type=int, default=10_000_000, help="decisions of the read model")
     words.add_argument("--rates", type=int, nargs="*", default=[10_000, 15_000, 20_000, 25_000])
     words.add_argument("--seconds", type=int, default=20)
     said = words.parse_args()
@@ -86,6 +91,8 @@ def main() -> None:
         "restart": lambda: again(said.known),
         "senders": lambda: senders(said.messages),
         "backtest": lambda: {**(year(RETAIL) if RETAIL.exists() else {}), **long(said.logged, said.customers)},
+        "projector": lambda: projecting(said.events, said.customers),
+        "console": lambda: pages(said.known, said.decided),
     }
     print(describe(), flush=True)
     for name in said.parts:
