@@ -39,7 +39,8 @@ AT = f"{NEWEST} - (i % 7776000) * 1000::bigint"
 WHO = "'c' || ((i * 7919::bigint) % {customers})"
 PAGES = (
     "/", "/messages", "/customer/c{n}", "/dead-letters", "/health", "/map?days=30", "/map?days=90", "/funnels",
-    "/scenario/abandoned-cart", "/scenario/abandoned-cart?days=90",
+    "/scenario/abandoned-cart", "/scenario/abandoned-cart?days=90", "/scenario/abandoned-cart/inside", "/segments",
+    "/segments/segment-1",
 )  # fmt: skip
 ASKED = 40
 
@@ -85,6 +86,8 @@ def _fills(customers: int, decisions: int) -> Iterable[tuple[str, int, str]]:
         " 'place-' || (i / 4000) % 20, 'place-' || (i / 80000) % 10, 9, 900, 100",
     )  # fmt: skip
     yield "stages", 400 * 100, f"{day}, 'buying', 1 + (i / 400) % 4, 'segment-' || (i / 1600) % 25, 'phone', 'web', 9"
+    yield "memberships", 400 * 10, f"{day}, 'segment-' || (i / 400) % 10, 900, 800"
+    yield "members", customers, f"'c' || i, 'segment-' || i % 10, {AT}"
     yield "visitors", customers, f"'c' || i, '\\x90'::bytea, {AT}"
 
 
