@@ -274,9 +274,10 @@ def projector(**said: Any) -> None:
 def console(**said: Any) -> None:
     """Serve the console's pages from the database that the projector keeps."""
     from agents.console.worker import run
+    from agents.kafka.security import Given
     from agents.projector.database import PASSWORD, open_database
 
-    engine = open_database(said["database"], password=os.environ.get(PASSWORD, ""))
+    engine = open_database(said["database"], password=Given(os.environ).get(PASSWORD) or "")
     ready = Readiness()
     _run(
         said,
