@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -47,8 +48,11 @@ def three() -> PlanSources:
     )
 
 
+PARTS = 5
+
+
 class Watched:
-    """The memory of this process and its children together, as its highest in each third of the time."""
+    """What the largest of this process and its children holds, as its highest in each fifth of the time."""
 
     def __init__(self) -> None:
         self._samples: list[int] = []
@@ -57,32 +61,31 @@ class Watched:
 
     def _look(self) -> None:
         while not self._ended.wait(0.2):
-            self._samples.append(_resident())
+            self._samples.append(_largest())
 
     def start(self) -> None:
         """Begin to look."""
         self._thread.start()
 
     def end(self) -> list[float]:
-        """Return the highest of each third, in MB."""
+        """Return the highest of each fifth, in MB."""
         self._ended.set()
         self._thread.join()
-        size = max(1, len(self._samples) // 3)
-        thirds = [self._samples[:size], self._samples[size : 2 * size], self._samples[2 * size :]]
-        return [max(part, default=0) / MB for part in thirds]
+        bounds = [len(self._samples) * part // PARTS for part in range(PARTS + 1)]
+        return [max(self._samples[a:b], default=0) / MB for a, b in pairwise(bounds)]
 
 
-def _resident() -> int:
-    """Sum what is held by each process alone: tables mapped from disk are the system's cache, and shared."""
-    total = 0
+def _largest() -> int:
+    """Return what a process holds alone: tables mapped from disk are the system's cache, and shared."""
+    held = [0]
     me = psutil.Process()
     for one in (me, *me.children(recursive=True)):
         try:
-            held = one.memory_info()
+            memory = one.memory_info()
         except psutil.NoSuchProcess:
             continue
-        total += held.rss - held.shared
-    return total
+        held.append(memory.rss - memory.shared)
+    return max(held)
 
 
 def _cpu_s() -> float:
@@ -155,7 +158,7 @@ def generate(count: int, customers: int, out: Path, plan: PlanSources) -> None:
 
 
 def long(count: int, customers: int) -> dict[str, float]:
-    """Backtest a generated log under three scenarios on two processes, with the memory in each third of the time."""
+    """Backtest a generated log under three scenarios on two processes, with the memory in each fifth of the time."""
     plan = three()
     with folder() as at:
         generate(count, customers, at / "log", plan)
@@ -164,10 +167,10 @@ def long(count: int, customers: int) -> dict[str, float]:
         watched.start()
         done = replay(Task(at / "log", plan), at / "out", 2)
         spent = time.monotonic() - began
-        thirds = watched.end()
+        parts = watched.end()
         events = sum(one.events for one in done.units)
     name = f"{count / 1e6:g}M generated events"
     found = {f"{name}: backtest on 2, s": spent, f"{name}: backtest on 2, events/s": events / spent}
-    for number, highest in enumerate(thirds, 1):
-        found[f"{name}: most memory in third {number} of the time, MB"] = highest
+    for number, highest in enumerate(parts, 1):
+        found[f"{name}: most memory of a process in fifth {number} of the time, MB"] = highest
     return found

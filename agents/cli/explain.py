@@ -11,6 +11,7 @@ import msgspec
 
 from agents.cli.cluster import parse_time
 from agents.cli.read import reading
+from agents.cli.replaying import checkpoints_option
 from pipeline.errors import UsageError
 from pipeline.replay.recorded import RecordedLog
 
@@ -23,9 +24,17 @@ from pipeline.replay.recorded import RecordedLog
     "--deep", is_flag=True, help="Replay the customer's log: the values of every condition, and what never began."
 )
 @click.option("--from", "since", help="With --deep: replay from the nearest checkpoint before this log time.")
+@checkpoints_option
 @reading
 def explain(
-    name: str, command: str | None, scenario: str | None, deep: bool, since: str | None, as_json: bool, **where: Any
+    name: str,
+    command: str | None,
+    scenario: str | None,
+    deep: bool,
+    since: str | None,
+    checkpoints: tuple[Path, ...],
+    as_json: bool,
+    **where: Any,
 ) -> None:
     """Say why each message was or was not sent: events, conditions with their values, caps, plan, source offsets."""
     from agents.cli.explain_text import explanation_text
@@ -33,10 +42,11 @@ def explain(
     from pipeline.replay.deep import explain as explain_recorded
 
     moment = parse_time(since) if since else None
+    if checkpoints and not (deep and moment is not None and where["kafka"]):
+        raise UsageError("--checkpoints belongs to --deep, --kafka and --from: the replay begins at the nearest before")
     with opened(name, **where) as log:
         if deep:
-            start = beginning_of(log, moment) if log.head is None else None
-            found = explain_deep(log, name, start)
+            found = explain_deep(log, name, beginning_of(log, name, moment, checkpoints))
         else:
             found = explain_recorded(log, name)
     if scenario is not None:

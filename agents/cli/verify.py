@@ -6,13 +6,14 @@ from typing import Any
 import click
 import msgspec
 
-from agents.cli.replaying import log_options, stage
+from agents.cli.replaying import checkpoints_option, log_options, stage
 from pipeline.errors import UsageError
 
 
 @click.command()
 @click.option("--verify", "check", is_flag=True, help="Compare with what was recorded.")
 @log_options
+@checkpoints_option
 @click.pass_context
 def replay(context: click.Context, /, check: bool, as_json: bool, **said: Any) -> None:
     """Replay the journal and compare with the recorded messages, reasons and states; exit 1 where one differs."""
@@ -25,7 +26,7 @@ def replay(context: click.Context, /, check: bool, as_json: bool, **said: Any) -
     if said["files"] or said["said"]:
         raise UsageError("what is verified is a recorded log, under its own plans: name --data or --kafka")
     with stage(said, None) as at:
-        task = Task(at.log, until=at.until, checkpoint=at.checkpoint)
+        task = Task(at.log, until=at.until, **at.starts)
         verdict = verify(task, at.folder, at.processes, at.watch("replaying"))
     if as_json:
         sys.stdout.buffer.write(msgspec.json.encode(verdict) + b"\n")

@@ -1,9 +1,12 @@
 """The deep explanation: the customer's log replayed, which also says why something never matched."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from models.decision import Decision
-from pipeline.replay.checkpoints import nearest
+from models.ids import partition_of
+from pipeline.replay.checkpoints import nearest, of_partitions
+from pipeline.replay.errors import LogError
 from pipeline.replay.explain import Explainer, event_at
 from pipeline.replay.explanation import Explanation, Line
 from pipeline.replay.guards import Guard
@@ -20,11 +23,20 @@ def explain(log: RecordedLog, customer: str) -> Explanation:
     return Explainer(records_of(log, customer), Shelf(log)).explain()
 
 
-def beginning_of(log: RecordedLog, since: int | None) -> Path | None:
-    """Return the checkpoint at which a replay of an embedded log begins: the nearest before a time (UTC ms).
+def beginning_of(log: RecordedLog, customer: str, since: int | None, workers: Sequence[Path] = ()) -> Path | None:
+    """Return the checkpoint at which a customer's replay begins: the nearest before a time (UTC ms).
 
-    Without a time it is the log's beginning (None), or the oldest checkpoint where that is no longer kept.
+    That of a cluster's log is looked for in workers' data folders. Without a time it is the log's beginning (None), or
+    of an embedded run the oldest checkpoint where that is no longer kept. LogError where workers have none so early.
     """
+    if log.head is not None:
+        if not workers or since is None:
+            return None
+        partition = partition_of(customer, log.partitions)
+        found = of_partitions(workers, log.partitions, since).get(partition)
+        if found is None:
+            raise LogError(f"no checkpoint of the journal's partition {partition} from before --from in those folders")
+        return found
     first = log.first(0)
     if since is not None:
         return nearest(log.path, since)

@@ -132,7 +132,10 @@ def steps_of(
     tracer = Tracer()
     try:
         runtime = TracedRuntime(progress, store, TracedBook(tracer, log), tracer)
+        decided = log.decided(partition)
         for message in log.messages(partition, runtime.progress.next_offset):
+            if decided is not None and message.offset >= decided.next_offset:
+                return
             runtime.read(_only(message, customer))
             runtime.drain_all()
             store.apply(runtime.take())

@@ -14,10 +14,12 @@ from rocksdict import WriteBatch
 
 from models.event import Event
 from models.journal import Bundle, JournalMessage, Tick
+from models.progress import Counts
 from pipeline.journal.codec import JournalError, decode
 from pipeline.replay.errors import LogError
 from pipeline.runtime.folder import Folder, meta_key, stream_key
 from pipeline.scenario.sources import PlanSources
+from pipeline.store.codec import PROGRESS, decode_progress
 
 SPOOL = "spool"
 TIME_BYTES = 8
@@ -28,6 +30,19 @@ class SpoolHead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     partitions: int
     from_file: bool = False
+
+
+class Decided(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How far a run has decided a partition: the journal offset that comes next, and what it has counted.
+
+    `lacking` says of a stream how many of its first records retention took. Where the run went on while the rest was
+    copied (`moving`) that is a guess, too low by what was decided meanwhile.
+    """
+
+    next_offset: int = 0
+    counts: Counts = Counts()
+    lacking: dict[str, int] = {}
+    moving: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +105,17 @@ class RecordedLog:
     def rows(self, stream: str, partition: int) -> Iterator[tuple[int, bytes]]:
         """Yield the records of a stream with their offsets."""
         yield from self._folder.scan(self._name(stream, partition))
+
+    def decided(self, partition: int) -> Decided | None:
+        """Return how far the run had decided when its log was opened or copied, None where it had nothing yet."""
+        if self.head is not None:
+            found = self._folder.get(f"decided/{partition}")
+            return msgspec.json.decode(found, type=Decided) if found else None
+        raw = self.state(PROGRESS)
+        if raw is None:
+            return None
+        progress = decode_progress(raw)
+        return Decided(next_offset=progress.next_offset, counts=progress.counts)
 
     def plan(self, name: str) -> PlanSources | None:
         """Return a plan's sources by hash."""
@@ -194,6 +220,10 @@ class SpoolWriter:
         self._batch.put(meta_key(f"plan/{sources.hash}"), sources.encode())
         if live:
             self._batch.put(meta_key("plan"), sources.hash.encode())
+
+    def decided(self, partition: int, found: Decided) -> None:
+        """Keep how far the run had decided a partition."""
+        self._batch.put(meta_key(f"decided/{partition}"), msgspec.json.encode(found))
 
     def state(self, key: bytes, value: bytes | None) -> None:
         """Keep a value of the changelog; None takes it away."""

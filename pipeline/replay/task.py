@@ -17,6 +17,8 @@ class Task:
     (None: all). `decisions` keeps every decision and cancel. `live_from` says of scenarios from when on they send,
     whenever they were activated. With `stop_at` the replay ends before the recorded control record of that id.
 
+    With `as_decided` it ends where the run itself had come when its log was copied.
+
     `checkpoint` is where the replay of a log of one partition begins, `checkpoints` where that of several does, by
     partition; without one it begins at the log's beginning.
     """
@@ -31,6 +33,7 @@ class Task:
     checkpoints: dict[int, Path] = field(default_factory=dict)
     live_from: dict[str, int] = field(default_factory=dict)
     stop_at: str = ""
+    as_decided: bool = False
 
     def start(self, partition: int) -> Path | None:
         """Return the checkpoint at which the replay of a partition begins."""

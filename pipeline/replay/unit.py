@@ -7,8 +7,8 @@ from models.journal import Bundle, Entry, JournalMessage
 from models.progress import Progress
 from pipeline.errors import PlanError, RunError
 from pipeline.replay.books import ReplayBook
-from pipeline.replay.checkpoints import emitted_before
 from pipeline.replay.counting import Counting
+from pipeline.replay.decided import progress_at
 from pipeline.replay.errors import LogError
 from pipeline.replay.recorded import RecordedLog
 from pipeline.replay.stretch import Stretch
@@ -70,13 +70,18 @@ class UnitRun:
     def run(self) -> UnitResult:
         """Replay to the end of the stretch, and count."""
         if self.task.draft is not None and self.log.was_live:
-            self.space.load_live(self.log, self.unit.partition, self.unit.takes, emitted_before(self.checkpoint))
+            begun = progress_at(self.checkpoint)
+            before = begun.counts.commands if begun is not None else 0
+            self.space.load_live(self.log, self.unit.partition, self.unit.takes, before)
         start = self.runtime.progress.next_offset
         if start and self.log.first(self.unit.partition) > start:
             raise LogError(f"the journal's partition {self.unit.partition} begins after the checkpoint")
         self._drain()
         done = 0
+        decided = self.log.decided(self.unit.partition) if self.task.as_decided else None
         for message in self.log.messages(self.unit.partition, start):
+            if decided is not None and message.offset >= decided.next_offset:
+                break
             self._message(message)
             done += 1
             if done % 16 == 0:

@@ -5,7 +5,7 @@ last state, where the replay ends where the run did. With `until` the replay is 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from rocksdict import Rdict, WriteBatch
 
 from models.customer import Customer
 from models.progress import Progress
-from pipeline.replay.checkpoints import begins
+from pipeline.replay.decided import COUNTED, count_at, numbered, progress_at
 from pipeline.replay.errors import LogError
 from pipeline.replay.recorded import RecordedLog
 from pipeline.replay.results import Results
@@ -28,15 +28,6 @@ from pipeline.store.rocks import options
 STREAMS = {"delivery": COMMANDS, "decisions": DECISIONS, "cancels": CANCELS}
 DIFFERENCES_MAX = 100
 Rows = Iterator[tuple[str, bytes]]
-
-
-class Keyed(msgspec.Struct, frozen=True):
-    """Of a recorded record, the customer whose it is ("" for a mark)."""
-
-    customer: str = ""
-
-
-_keyed = msgspec.json.Decoder(Keyed)
 
 
 @dataclass(frozen=True)
@@ -82,11 +73,10 @@ def verify(task: Task, out: Path, processes: int = 1, watch: Watch | None = None
     try:
         if not log.was_live:
             raise LogError(f"{task.log}: nothing was ever decided here: there is nothing to compare with")
-        whole = Task(task.log, until=task.until, checkpoint=task.checkpoint, decisions=True)
+        recorded = _by_customer(log, out / "recorded", _stretch(log, task))
+        whole = replace(task, decisions=True, as_decided=True)
         found = replay(whole, out, processes, watch)
         verdict = Verdict()
-        since = begins(task.checkpoint)
-        recorded = _by_customer(log, out / "recorded", since)
         for stream, kind in STREAMS.items():
             replayed = _merged(found.folders, kind)
             _compare(verdict, stream, _merged([recorded], kind), replayed, whole=task.until is None)
@@ -97,16 +87,42 @@ def verify(task: Task, out: Path, processes: int = 1, watch: Watch | None = None
         log.close()
 
 
-def _by_customer(log: RecordedLog, path: Path, since: dict[tuple[str, int], int]) -> Path:
+def _stretch(log: RecordedLog, task: Task) -> dict[tuple[str, int], range]:
+    """Return the numbers of the records that the replay must give again, by stream and partition."""
+    found = {}
+    for partition in range(log.partitions):
+        decided, begun = log.decided(partition), progress_at(task.start(partition))
+        if decided is None:
+            raise LogError(
+                f"nothing was decided yet of the journal's partition {partition}: there is nothing to compare"
+            )
+        for stream in COUNTED:
+            first = count_at(begun.counts, stream) if begun is not None else 0
+            lacking = decided.lacking.get(stream, 0)
+            if lacking and decided.moving:
+                raise LogError(
+                    f"the topic {stream} has lost its beginning in partition {partition}, and the workers went on while"
+                    " it was read: let them come to rest, or stop them, and ask again"
+                )
+            if lacking > first:
+                raise LogError(
+                    f"the topic {stream} no longer keeps the first records of partition {partition}: begin at a"
+                    " checkpoint of a later day, with --from and --checkpoints"
+                )
+            found[stream, partition] = range(first, count_at(decided.counts, stream))
+    return found
+
+
+def _by_customer(log: RecordedLog, path: Path, stretch: dict[tuple[str, int], range]) -> Path:
     """Put the recorded streams in the order of customers, on disk."""
     rows = Rdict(str(path), options())
     try:
         for stream, kind in STREAMS.items():
             batch = WriteBatch(raw_mode=True)
             for partition in range(log.partitions):
-                for number, (offset, raw) in enumerate(log.rows(stream, partition)):
-                    customer = _keyed.decode(raw).customer
-                    if customer and offset >= since.get((stream, partition), 0):
+                wanted = stretch[stream, partition]
+                for number, customer, offset, raw in numbered(log, stream, partition):
+                    if number in wanted:
                         batch.put(kind + customer.encode() + b"\x00" + offset.to_bytes(8, "big"), raw)
                     if number % 10_000 == 9_999:
                         rows.write(batch)

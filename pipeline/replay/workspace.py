@@ -15,7 +15,7 @@ import msgspec
 from rocksdict import Rdict, WriteBatch, WriteOptions
 
 from models.command import Command
-from pipeline.replay.checkpoints import Before
+from pipeline.replay.decided import numbered
 from pipeline.replay.recorded import RecordedLog
 from pipeline.runtime.batch import Batch
 from pipeline.store.codec import COLD, HOT
@@ -27,23 +27,14 @@ REAL, SUPPOSED = b"1", b"0"
 encode = msgspec.json.Encoder().encode
 
 
-class LiveCommand(msgspec.Struct, frozen=True, tag_field="kind", tag="command"):
+class LiveCommand(msgspec.Struct, frozen=True):
     """What is read of a recorded command."""
 
     id: str
-    customer: str
     emitted_at: int
 
 
-class LiveOther(msgspec.Struct, frozen=True, tag_field="kind", tag="mark"):
-    """A mark on `delivery`: of no interest here."""
-
-
-class LiveRelease(msgspec.Struct, frozen=True, tag_field="kind", tag="release"):
-    """A release on `delivery`: of no interest here."""
-
-
-_delivered = msgspec.json.Decoder(LiveCommand | LiveOther | LiveRelease)
+_delivered = msgspec.json.Decoder(LiveCommand)
 
 
 class Workspace(RocksState):
@@ -73,19 +64,19 @@ class Workspace(RocksState):
                 rows.next()
         self._rows.write(batch)
 
-    def load_live(self, log: RecordedLog, partition: int, takes: Callable[[str], bool], before: Before) -> None:
+    def load_live(self, log: RecordedLog, partition: int, takes: Callable[[str], bool], before: int) -> None:
         """Note what the live run emitted, so that reactions to what is not emitted here are known.
 
-        What it had emitted `before` the replay begins counts as emitted here.
+        What it had emitted before the replay begins, its first `before` commands, counts as emitted here.
         """
         batch = WriteBatch(raw_mode=True)
-        for offset, raw in log.rows("delivery", partition):
-            found = _delivered.decode(raw)
-            if isinstance(found, LiveCommand) and takes(found.customer):
+        for number, customer, _, raw in numbered(log, "delivery", partition):
+            if takes(customer):
+                found = _delivered.decode(raw)
                 batch.put(LIVE + found.id.encode(), found.emitted_at.to_bytes(8, "big"))
-                if before(offset, found.emitted_at):
+                if number < before:
                     batch.put(EMITTED + found.id.encode(), b"")
-            if offset % 10_000 == 9_999:
+            if number % 10_000 == 9_999:
                 self._rows.write(batch)
                 batch = WriteBatch(raw_mode=True)
         self._rows.write(batch)

@@ -49,7 +49,7 @@ def test_from_a_checkpoint_or_the_beginning_the_explanation_is_the_same_but_for_
     log = RecordedLog(data)
     kept = checkpoints.checkpoints_of(data)
     assert len(kept) > 3
-    start = beginning_of(log, kept[-2].watermark)
+    start = beginning_of(log, customer, kept[-2].watermark)
     assert start == kept[-2].path
     whole, late, told = explain_deep(log, customer), explain_deep(log, customer, start), explain(log, customer)
     log.close()
@@ -180,7 +180,7 @@ def test_a_log_whose_beginning_is_gone_is_told_as_such_and_is_not_replayed(data:
     assert not found.whole
     assert "what was before is no longer kept" in explanation_text(found).splitlines()[0]
     with pytest.raises(LogError, match="begins at message 2: what was before it is no longer kept"):
-        explain_deep(log, "c0", beginning_of(log, None))
+        explain_deep(log, "c0", beginning_of(log, "c0", None))
     log.close()
 
 
