@@ -13,7 +13,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from agents.kafka.reading import KafkaReader
+from agents.kafka.tables import whole_topic
 from models.command import Command
+from pipeline.replay.decided import counted
 from pipeline.runtime.reading import command_view, iso
 from tests.acceptance.running import REES46, parcours
 from tests.broker.cluster import Cluster, wait_for
@@ -54,6 +56,7 @@ def ran(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluste
             one.run("advance", "--to", moment, "--prefix", one.prefix)
             wait_for(lambda to=moment: reached(one, to), 120, "all partitions have come so far")
         one.run("advance", "--to", END, "--prefix", one.prefix)
+        (one.folder / "under-way.json").write_text(json.dumps(said(one, "replay", "--verify")))
         wait_for(lambda: finished(one), 120, "the journal is read to its end")
         yield one
     finally:
@@ -72,6 +75,12 @@ def test_a_replay_of_the_topics_is_what_the_workers_wrote_byte_for_byte(ran: Clu
     assert verdict["compared"]["delivery"] == len(ran.rows("commands")) > 300
     assert verdict["compared"]["decisions"] == len(ran.rows("decisions"))
     assert verdict["compared"]["states"] == len(ran.customers())
+
+
+def test_a_verification_while_the_workers_go_on_looks_at_what_they_had_decided(ran: Cluster) -> None:
+    verdict = json.loads((ran.folder / "under-way.json").read_text())
+    assert verdict["differences"] == []
+    assert verdict["compared"]["decisions"] > 0
 
 
 def test_a_backtest_of_the_live_plan_over_the_topics_sends_what_was_sent(ran: Cluster, tmp_path: Path) -> None:
@@ -95,14 +104,22 @@ def workers(cluster: Cluster) -> list[str]:
     return [word for slot in "bc" for word in ("--checkpoints", str(cluster.folder / f"journeys-{slot}"))]
 
 
-async def trim(cluster: Cluster) -> None:
-    """Let the retention of the journal pass over its beginning, up to where the checkpoints stand."""
+async def commands_of(cluster: Cluster) -> dict[int, list[int]]:
+    """Return the offsets of the commands of each partition."""
+    found: dict[int, list[int]] = {number: [] for number in range(PARTITIONS)}
+    async for record in whole_topic(cluster.bootstrap, [cluster.topics.delivery]):
+        if counted(record.value):
+            found[record.partition].append(record.offset)
+    return found
+
+
+async def trim(cluster: Cluster, topic: str, before: dict[int, int]) -> None:
+    """Let the retention of a topic pass over its beginning."""
     admin = AIOKafkaAdminClient(bootstrap_servers=cluster.bootstrap)
     await admin.start()
     try:
         places = {
-            TopicPartition(cluster.topics.journal, number): RecordsToDelete(before_offset=2)
-            for number in range(PARTITIONS)
+            TopicPartition(topic, number): RecordsToDelete(before_offset=offset) for number, offset in before.items()
         }
         await admin.delete_records(places)
     finally:
@@ -113,9 +130,30 @@ def test_a_stretch_begins_at_the_workers_checkpoints_also_when_the_journals_begi
     whole = said(ran, "backtest", "--from", SINCE)
     assert whole["sent"] > 50
     assert said(ran, "backtest", "--from", SINCE, *workers(ran)) == whole
-    asyncio.run(trim(ran))
+    verified = said(ran, "replay", "--verify")["compared"]
+    customer = max((row for row in ran.rows("commands")), key=lambda row: row["emitted_at"])["customer"]
+    deep = said(ran, "explain", "--customer", customer, "--deep")
+    asyncio.run(trim(ran, ran.topics.journal, dict.fromkeys(range(PARTITIONS), 2)))
     words = ("--kafka", "--prefix", ran.prefix, "--bootstrap", ran.bootstrap, "--from", SINCE)
     refused = parcours("backtest", *words)
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "what was before it is no longer kept" in refused.stderr
     assert said(ran, "backtest", "--from", SINCE, *workers(ran)) == whole
+    late = said(ran, "replay", "--verify", "--from", SINCE, *workers(ran))
+    assert late["differences"] == []
+    assert 0 < late["compared"]["decisions"] < verified["decisions"]
+    assert late["compared"]["states"] == verified["states"]
+    again = said(ran, "explain", "--customer", customer, "--deep", "--from", SINCE, *workers(ran))
+    assert not again["differs"]
+    assert [one["steps"] for one in again["passages"]] == [one["steps"] for one in deep["passages"]]
+
+
+def test_a_verification_needs_of_delivery_what_is_younger_than_its_checkpoints_alone(ran: Cluster) -> None:
+    offsets = asyncio.run(commands_of(ran))
+    asyncio.run(trim(ran, ran.topics.delivery, {number: found[2] + 1 for number, found in offsets.items()}))
+    refused = parcours("replay", "--verify", "--kafka", "--prefix", ran.prefix, "--bootstrap", ran.bootstrap)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "the topic delivery no longer keeps the first records of partition" in refused.stderr
+    late = said(ran, "replay", "--verify", "--from", SINCE, *workers(ran))
+    assert late["differences"] == []
+    assert late["compared"]["delivery"] > 0
