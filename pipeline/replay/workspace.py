@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
-from rocksdict import Rdict, WriteBatch, WriteOptions
+from rocksdict import Cache, Rdict, WriteBatch, WriteOptions
 
 from models.command import Command
 from pipeline.replay.decided import numbered
@@ -24,6 +24,8 @@ from pipeline.store.rocks import DUE, TIMER, RocksState, options
 COMMANDS, DECISIONS, CANCELS = b"C", b"D", b"X"
 EMITTED, LIVE = b"E", b"L"
 REAL, SUPPOSED = b"1", b"0"
+# A replay reads each stretch once: more would only be filled, by every process.
+CACHE_BYTES = 32 * 1024 * 1024
 encode = msgspec.json.Encoder().encode
 
 
@@ -44,7 +46,7 @@ class Workspace(RocksState):
         if checkpoint is not None:
             _copy(checkpoint, path)
         path.mkdir(parents=True, exist_ok=True)
-        self._rows = Rdict(str(path), options())
+        self._rows = Rdict(str(path), options(Cache(CACHE_BYTES)))
         quick = WriteOptions()
         quick.disable_wal = True
         self._rows.set_write_options(quick)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 WIDTH = 720
-LABEL_WIDTH, VALUE_WIDTH = 230, 70
+LABEL_WIDTH, VALUE_WIDTH = 280, 70
 BAR, GAP = 12, 14
 LABEL_CHARS = 34
 DAYS_HEIGHT, COLUMNS_MAX = 150, 60
