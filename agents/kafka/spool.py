@@ -116,7 +116,7 @@ class _Copying:
         lacking = {
             stream: max(0, self._count(stream, number) - self._held[stream, number])
             for stream, number in self._cut
-            if number == partition
+            if number == partition and stream in COUNTED
         }
         moving = partition in self._moving
         found = Decided(next_offset=progress.next_offset, counts=progress.counts, lacking=lacking, moving=moving)

@@ -136,7 +136,7 @@ def test_a_stretch_begins_at_the_workers_checkpoints_also_when_the_journals_begi
     asyncio.run(trim(ran, ran.topics.journal, dict.fromkeys(range(PARTITIONS), 2)))
     words = ("--kafka", "--prefix", ran.prefix, "--bootstrap", ran.bootstrap, "--from", SINCE)
     refused = parcours("backtest", *words)
-    assert (refused.returncode, refused.stdout) == (2, "")
+    assert (refused.returncode, refused.stdout) == (2, ""), refused.stderr
     assert "what was before it is no longer kept" in refused.stderr
     assert said(ran, "backtest", "--from", SINCE, *workers(ran)) == whole
     late = said(ran, "replay", "--verify", "--from", SINCE, *workers(ran))
@@ -152,7 +152,7 @@ def test_a_verification_needs_of_delivery_what_is_younger_than_its_checkpoints_a
     offsets = asyncio.run(commands_of(ran))
     asyncio.run(trim(ran, ran.topics.delivery, {number: found[2] + 1 for number, found in offsets.items()}))
     refused = parcours("replay", "--verify", "--kafka", "--prefix", ran.prefix, "--bootstrap", ran.bootstrap)
-    assert (refused.returncode, refused.stdout) == (2, "")
+    assert (refused.returncode, refused.stdout) == (2, ""), refused.stderr
     assert "the topic delivery no longer keeps the first records of partition" in refused.stderr
     late = said(ran, "replay", "--verify", "--from", SINCE, *workers(ran))
     assert late["differences"] == []
