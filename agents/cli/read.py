@@ -83,14 +83,6 @@ def vouchers(data: Path, kafka: bool, bootstrap: str, prefix: str, as_json: bool
 
 
 @click.command()
-@reading
-def deadletters(data: Path, kafka: bool, bootstrap: str, prefix: str, as_json: bool) -> None:
-    """List the records that could not be used, with the reason."""
-    reader = open_reader(data, kafka, bootstrap, prefix)
-    show(reader.dead_letters(), as_json, ("source", "partition", "offset", "reason", "path"))
-
-
-@click.command()
 @click.argument("name", required=False)
 @click.option("--all", "everybody", is_flag=True, help="Every customer.")
 @reading

@@ -58,6 +58,12 @@ def parse_span(text: str, option: str) -> int:
 @click.option("--advance", default="0s", help="How far past the last event the watermark moves at the end.")
 @click.option("--no-console", is_flag=True, help="Serve no pages.")
 @click.option("--console-port", default=8420, help="The console's port on 127.0.0.1.")
+@click.option(
+    "--console-settings",
+    type=click.Path(path_type=Path),
+    envvar="PARCOURS_CONSOLE_SETTINGS",
+    help="A file with the console's address and login provider.",
+)
 @click.option("--collector-port", type=int, help="Take customers' clicks and wishes on this port of 127.0.0.1.")
 @click.option("--set", "said", multiple=True, metavar="KEY=VALUE", help="A setting, over settings.yaml.")
 @click.option("--products", type=click.Path(path_type=Path), multiple=True, help="A file of the catalogue.")
@@ -83,6 +89,7 @@ def run(**said: Any) -> None:
         shop=said["shop"],
         console_port=None if said["no_console"] else said["console_port"],
         collector_port=said["collector_port"],
+        console_settings=said["console_settings"],
         products=said["products"],
     )
     click.echo(session.run(stop))

@@ -22,6 +22,7 @@ from pipeline.journal.records_clock import IngestState, Input, SourcePosition
 from pipeline.runtime.embedded import EmbeddedPipeline
 from pipeline.runtime.embedded_options import EmbeddedOptions
 from pipeline.runtime.folder import Folder
+from pipeline.runtime.letters import remember_mappings
 from pipeline.runtime.summary import summary
 from pipeline.scenario.compile import compile_plan, read_settings
 from pipeline.scenario.sources import PlanSources, read_sources
@@ -48,6 +49,7 @@ class Session:
     shop: bool
     console_port: int | None
     collector_port: int | None = None
+    console_settings: Path | None = None
     products: tuple[Path, ...] = ()
 
     def run(self, stop: threading.Event) -> str:
@@ -79,6 +81,8 @@ class Session:
         with ExitStack() as stack:
             pipeline = EmbeddedPipeline.open(options)
             stack.callback(pipeline.close)
+            named = zip(sources, self.mappings, strict=True)
+            remember_mappings(pipeline.folder, {source.source: mapping for source, mapping in named})
             if self.console_port is not None:
                 self._console(stack, pipeline.folder)
             if self.collector_port is not None:
@@ -107,10 +111,11 @@ class Session:
         return FileGoods(self.products or in_folder(self.data), lambda said: print(said, file=sys.stderr, flush=True))
 
     def _console(self, stack: ExitStack, folder: Folder) -> None:
+        from agents.console.access import read_console_settings
         from agents.console.serve import serve_in_thread
 
         assert self.console_port is not None
-        url, close = serve_in_thread(folder, self.console_port)
+        url, close = serve_in_thread(folder, self.console_port, read_console_settings(self.console_settings))
         stack.callback(close)
         print(f"console: {url}", file=sys.stderr, flush=True)
 

@@ -271,6 +271,15 @@ def projector(**said: Any) -> None:
     default=Path(".parcours-console"),
     help="Holds the token and the key of the sessions: the same for every console of a cluster.",
 )
+@click.option(
+    "--console-settings",
+    type=click.Path(path_type=Path),
+    envvar="PARCOURS_CONSOLE_SETTINGS",
+    help="A file with the console's address and login provider.",
+)
+@click.option(
+    "--sources", type=click.Path(path_type=Path), help="The ingest's list of topics: dead letters are read so."
+)
 def console(**said: Any) -> None:
     """Serve the console's pages from the database that the projector keeps."""
     from agents.console.worker import run
@@ -289,6 +298,8 @@ def console(**said: Any) -> None:
             host=said["host"],
             port=said["port"],
             secure=said["secure"],
+            settings=said["console_settings"],
+            sources=said["sources"],
             stop=stop,
             announce=ready.announce,
         ),

@@ -1,7 +1,6 @@
 """The console: pages over a pipeline, for whoever has a token or a login, each in their roles."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Engine, select
@@ -16,35 +15,24 @@ from starlette.staticfiles import StaticFiles
 
 from agents import metrics
 from agents.console import health
+from agents.console.access import Access
+from agents.console.actions import Actions
+from agents.console.audit import Audit, FileAudit, TableAudit
 from agents.console.cluster_pages import ClusterPages
 from agents.console.cluster_place import ClusterPlace
 from agents.console.customer import CustomerPages
 from agents.console.folder_place import FolderPlace
-from agents.console.guard import Guard, Sessions
+from agents.console.guard import Guard
 from agents.console.insight import InsightPages
 from agents.console.login import Login
 from agents.console.model import ConsoleModel
-from agents.console.tokens import TokenBook, secret_of
+from agents.console.oidc import oidc_of
+from agents.console.operating import OperatingPages
 from agents.console.view import View
 from agents.projector import schema
 from pipeline.runtime.folder import Folder
 
 HERE = Path(__file__).parent
-SHOWN = 200
-
-
-@dataclass
-class Access:
-    """Who may come in: the tokens of a folder, and the key that signs sessions."""
-
-    book: TokenBook
-    sessions: Sessions
-
-    @classmethod
-    def of_folder(cls, folder: Path, *, secure: bool = False) -> "Access":
-        """Return the access that a folder's files give; token and key are made where they are missing."""
-        book = TokenBook(folder)
-        return cls(book, Sessions(secret_of(folder), book, secure=secure))
 
 
 class FolderPages:
@@ -61,7 +49,6 @@ class FolderPages:
         return [
             Route("/", self.scenarios),
             Route("/messages", self.messages),
-            Route("/dead-letters", self.dead_letters),
             Route("/health", self.health),
             Route("/metrics", self.measured),
         ]
@@ -75,12 +62,6 @@ class FolderPages:
         """Show the last messages."""
         self._model.refresh()
         return self._view.render(request, "messages.html", commands=list(self._model.last), states=self._model.state)
-
-    def dead_letters(self, request: Request) -> Response:
-        """Show the last records that could not be used."""
-        reader = self._model.reader()
-        letters = list(reader.dead_letters(SHOWN))
-        return self._view.render(request, "dead_letters.html", letters=letters[::-1], total=reader.dead_letter_count())
 
     def health(self, request: Request) -> Response:
         """Show what went in and what became of it."""
@@ -113,18 +94,20 @@ def build(folder: Folder, engine: Engine, access: Access | None = None) -> Starl
     view = View(place)
     pages = FolderPages(place, view, engine).routes()
     beside = [route for route in metrics.routes(lambda: True) if route.path != "/metrics"]
-    return assemble(view, engine, access or Access.of_folder(folder.path), [*pages, *beside])
+    return assemble(view, engine, access or Access.of_folder(folder.path), FileAudit(folder.path), [*pages, *beside])
 
 
 def build_cluster(place: ClusterPlace, access: Access) -> Starlette:
     """Return the application over a cluster's read model; its process serves health and metrics elsewhere."""
     view = View(place)
-    return assemble(view, place.engine, access, ClusterPages(place, view).routes())
+    return assemble(view, place.engine, access, TableAudit(place.engine), ClusterPages(place, view).routes())
 
 
-def assemble(view: View, engine: Engine, access: Access, pages: Sequence[Route]) -> Starlette:
+def assemble(view: View, engine: Engine, access: Access, audit: Audit, pages: Sequence[Route]) -> Starlette:
     """Return the application of pages that both hosts have, and of those that differ."""
-    login = Login(view, access.sessions)
+    place, secret = view.place, access.secret
+    provider = oidc_of(access, audit)
+    login = Login(view, access.sessions, audit, provider=provider is not None)
 
     async def unknown(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 404
@@ -137,8 +120,11 @@ def assemble(view: View, engine: Engine, access: Access, pages: Sequence[Route])
         routes=[
             *pages,
             *InsightPages(engine, view).routes(),
-            *CustomerPages(engine, view, view.place).routes(),
+            *CustomerPages(engine, view, place).routes(),
+            *OperatingPages(view, place, engine, audit, secret).routes(),
+            *Actions(view, place, engine, audit, secret).routes(),
             *login.routes(),
+            *(provider.routes() if provider else []),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],
         middleware=[Middleware(Guard, sessions=access.sessions, login=login.page)],

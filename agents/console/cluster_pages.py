@@ -18,7 +18,6 @@ from agents.console.view import View
 from agents.projector import schema
 from pipeline.runtime.reading import iso
 
-SHOWN = 200
 DAYS = 30
 
 
@@ -34,7 +33,6 @@ class ClusterPages:
         return [
             Route("/", self._page(self._scenarios)),
             Route("/messages", self._page(self._messages)),
-            Route("/dead-letters", self._page(self._dead_letters)),
             Route("/health", self._page(self._health)),
         ]
 
@@ -59,10 +57,6 @@ class ClusterPages:
         found = scenarios.messages(connection, limit=RECENT)
         states = {one["id"]: one["state"] for one in found if one["ended_at"]}
         return self._view.render(request, "messages.html", commands=[_message(one) for one in found], states=states)
-
-    def _dead_letters(self, request: Request, connection: Connection) -> Response:
-        letters, total = lists.dead_letters(connection, SHOWN), lists.dead_letter_count(connection)
-        return self._view.render(request, "dead_letters.html", letters=letters, total=total)
 
     def _health(self, request: Request, connection: Connection) -> Response:
         found = self._place.partitions()

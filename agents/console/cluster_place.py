@@ -4,20 +4,20 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from agents.kafka import control
+from agents.kafka import control, erasing, letters
 from agents.projector import schema
-from agents.projector.projector import KEPT, PLAN
+from agents.projector.projector import KEPT, OF_ONE_CUSTOMER, PLAN
 from models.customer import Customer
-from models.event import Event, Position
-from models.identity import FORWARDS
 from models.ids import digest
 from models.progress import Progress
 from models.topics import Topics
+from pipeline.runtime.letters import Replayed
 from pipeline.runtime.reading import customer_view
 from pipeline.scenario.sources import PlanSources
 from pipeline.store.codec import COLD, HOT, decode_customer, decode_progress
@@ -29,10 +29,11 @@ Found = TypeVar("Found")
 class ClusterPlace:
     """What the head of every page needs is kept for a second, and as it was while the database is away."""
 
-    def __init__(self, engine: Engine, bootstrap: str, topics: Topics):
+    def __init__(self, engine: Engine, bootstrap: str, topics: Topics, sources: Path | None = None):
         self.engine = engine
         self.bootstrap = bootstrap
         self.topics = topics
+        self.sources = sources
         self._progress: list[Progress] = []
         self._plan: PlanSources | None = None
         self._looked_at = -FRESH_S
@@ -121,8 +122,28 @@ class ClusterPlace:
         asyncio.run(control.release(self.bootstrap, self.topics, scenario, now_ms, cancel=cancel))
 
     def erase(self, customer: str) -> None:
-        """Ask for a customer to be forgotten: an event on `forwards`."""
-        name = digest("erase", customer, str(time.time_ns()))
-        place = Position(FORWARDS, 0, 0, 0)  # that of its record on the topic takes its place
-        event = Event(id=name, type="erasure_requested", customer=customer, occurred_at=0, arrived_at=0, position=place)
-        asyncio.run(control.hand_on(self.bootstrap, self.topics, [event], self._latest()))
+        """Ask for a customer to be forgotten, as `parcours erase` does."""
+        now_ms = time.time_ns() // 1_000_000
+        name = digest("erase", customer, str(time.time_ns()))[:32]
+        asyncio.run(erasing.ask(self.bootstrap, self.topics, customer, name, now_ms))
+
+    def export(self, customer: str) -> dict[str, Any]:
+        """Return all that the read model keeps of a customer."""
+        found = self._ask(lambda connection: _rows_of(connection, customer))
+        return {"customer": self.customer(customer), **found}
+
+    def replay(self, places: list[tuple[int, int]]) -> Replayed:
+        """Read dead letters again, by partition and offset of their topic."""
+        return asyncio.run(self._replay(places))
+
+    async def _replay(self, places: list[tuple[int, int]]) -> Replayed:
+        found = await letters.letters_at(self.bootstrap, self.topics, places)
+        return await letters.replay_on_cluster(self.bootstrap, self.topics, found, self.sources)
+
+
+def _rows_of(connection: Connection, customer: str) -> dict[str, list[dict[str, Any]]]:
+    found = {}
+    for table in OF_ONE_CUSTOMER:
+        rows = connection.execute(table.select().where(table.c.customer == customer)).mappings()
+        found[table.name] = [dict(row) for row in rows]
+    return found

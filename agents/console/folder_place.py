@@ -1,18 +1,18 @@
 """A data folder as the console's place, in the process that runs its pipeline."""
 
+import sys
 import time
 from typing import Any
 
 from models.command import Release
 from models.customer import Customer
-from models.event import Event, Position
-from models.identity import FORWARDS
 from models.ids import digest
 from models.journal import ScenarioSwitched
 from models.progress import Progress
 from pipeline.replay.report.kept import kept_diff
 from pipeline.runtime.folder import Folder
-from pipeline.runtime.operator import HandedOn, say
+from pipeline.runtime.letters import Replayed, letter_at, replay_in_folder
+from pipeline.runtime.operator import EraseSaid, say
 from pipeline.runtime.reading import DataFolder
 from pipeline.scenario.sources import PlanSources
 
@@ -79,7 +79,14 @@ class FolderPlace:
 
     def erase(self, customer: str) -> None:
         """Ask the run to forget a customer."""
-        name = digest("erase", customer, _now())
-        place = Position(FORWARDS, 0, 0, 0)  # that of its record on the stream takes its place
-        event = Event(id=name, type="erasure_requested", customer=customer, occurred_at=0, arrived_at=0, position=place)
-        say(self.folder.path, HandedOn(events=[event]))
+        say(self.folder.path, EraseSaid(id=digest("erase", customer, _now())[:32], customer=customer))
+
+    def export(self, customer: str) -> dict[str, Any]:
+        """Return all that the folder's state and streams hold of a customer."""
+        reader = self.reader()
+        return {"customer": reader.customer(customer), "timeline": reader.timeline(customer, sys.maxsize)}
+
+    def replay(self, places: list[tuple[int, int]]) -> Replayed:
+        """Read dead letters again and leave their events for the run."""
+        letters = [letter_at(self.folder, number) for _, number in places]
+        return replay_in_folder(self.folder, [one for one in letters if one is not None])

@@ -65,9 +65,8 @@ class Sessions:
         said = {"id": secrets.token_hex(16), "token": person.token}
         if not person.token:
             said |= {"name": person.name, "roles": ",".join(sorted(person.roles))}
-        value = self._signer.dumps(said)
-        text = value.decode() if isinstance(value, bytes) else value
-        response.set_cookie(COOKIE, text, max_age=SESSION_S, httponly=True, samesite="strict", secure=self.secure)
+        value = text_of(self._signer.dumps(said))
+        response.set_cookie(COOKIE, value, max_age=SESSION_S, httponly=True, samesite="strict", secure=self.secure)
 
     def read(self, request: Request) -> Session | None:
         """Return the session of a request, None where there is no valid one."""
@@ -88,6 +87,11 @@ class Sessions:
         self._ended[session.name] = None
         if len(self._ended) > ENDED_MAX:
             del self._ended[next(iter(self._ended))]
+
+
+def text_of(signed: str | bytes) -> str:
+    """Return what a signer gives as text."""
+    return signed.decode() if isinstance(signed, bytes) else signed
 
 
 def _provided(said: dict[str, str]) -> Person:

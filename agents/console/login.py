@@ -5,6 +5,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from agents.console.audit import Audit, entry
 from agents.console.guard import COOKIE, Sessions, session_of
 from agents.console.view import View
 
@@ -12,9 +13,10 @@ from agents.console.view import View
 class Login:
     """The page that asks for a token, its answer, and the way out."""
 
-    def __init__(self, view: View, sessions: Sessions, *, provider: bool = False):
+    def __init__(self, view: View, sessions: Sessions, audit: Audit, *, provider: bool = False):
         self._view = view
         self._sessions = sessions
+        self._audit = audit
         self._provider = provider
 
     def routes(self) -> list[Route]:
@@ -39,6 +41,7 @@ class Login:
         person = self._sessions.book.person(str(form.get("token", "")))
         if person is None:
             return await run_in_threadpool(lambda: self.page(request, 401, wrong=True))
+        await run_in_threadpool(self._audit.write, entry(person.name, "sign in"))
         response = RedirectResponse("/", 303)
         self._sessions.begin(response, person)
         return response

@@ -9,6 +9,7 @@ from models.progress import Progress
 from models.settings import SettingsSpec
 from pipeline.engine.plan import Plan
 from pipeline.errors import PlanError
+from pipeline.runtime.letters import Replayed
 from pipeline.scenario.compile import compile_plan, read_scenarios, read_settings
 from pipeline.scenario.sources import PlanSources
 
@@ -50,6 +51,12 @@ class Place(Protocol):
 
     def erase(self, customer: str) -> None:
         """Ask for a customer to be forgotten."""
+
+    def export(self, customer: str) -> dict[str, Any]:
+        """Return all that is kept of a customer."""
+
+    def replay(self, places: list[tuple[int, int]]) -> Replayed:
+        """Read dead letters again, by partition and number of their own stream."""
 
 
 class Plans:

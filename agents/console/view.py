@@ -17,7 +17,8 @@ LANGUAGE = "parcours_language"
 LANGUAGE_S = 365 * 86_400
 NAVIGATION = (
     ("/", "Scenarios"), ("/messages", "Messages"), ("/customer", "Customer"), ("/map", "Journey map"),
-    ("/funnels", "Funnels"), ("/segments", "Segments"), ("/dead-letters", "Dead letters"), ("/health", "Health"),
+    ("/funnels", "Funnels"), ("/segments", "Segments"), ("/control", "Control"), ("/dead-letters", "Dead letters"),
+    ("/health", "Health"), ("/audit", "Audit"),
 )  # fmt: skip
 
 

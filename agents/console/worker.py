@@ -9,7 +9,8 @@ import structlog
 import uvicorn
 from sqlalchemy import Engine
 
-from agents.console.app import Access, build_cluster
+from agents.console.access import Access, read_console_settings
+from agents.console.app import build_cluster
 from agents.console.cluster_place import ClusterPlace
 from agents.console.tokens import token_of
 from models.topics import Topics
@@ -38,14 +39,16 @@ async def run(
     host: str,
     port: int,
     secure: bool,
+    settings: Path | None = None,
+    sources: Path | None = None,
     stop: asyncio.Event,
     announce: Callable[[Callable[[], bool]], None] = lambda _: None,
 ) -> None:
     """Serve until stopped. The folder holds the token and the key of the sessions; `secure`: cookies over TLS alone."""
-    access = Access.of_folder(folder, secure=secure)
+    access = Access.of_folder(folder, read_console_settings(settings), secure=secure)
     token_of(folder)  # made now: whoever starts the console finds it there
     listener = _listening(host, port)
-    app = build_cluster(ClusterPlace(engine, bootstrap, topics), access)
+    app = build_cluster(ClusterPlace(engine, bootstrap, topics, sources), access)
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
     announce(lambda: server.started)
     task = asyncio.create_task(server._serve([listener]), name="console")

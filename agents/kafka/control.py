@@ -160,8 +160,11 @@ async def release(bootstrap: str, topics: Topics, scenario: str, at: int, *, can
         await sender.stop()
 
 
-async def hand_on(bootstrap: str, topics: Topics, events: Iterable[Event], at: int) -> int:
-    """Write events to `forwards`, dated `at` (UTC ms), which ingest reads; return how many. Again they act once."""
+async def hand_on(bootstrap: str, topics: Topics, events: Iterable[Event], at: int | None) -> int:
+    """Write events to `forwards`, which ingest reads; return how many. Again they act once.
+
+    They are dated `at` (UTC ms); with None they keep their own times.
+    """
     count = await partition_count(bootstrap, topics.forwards)
     if not count:
         raise UsageError(f"the topic {topics.forwards} does not exist: run `parcours topics apply` first")
@@ -169,7 +172,8 @@ async def hand_on(bootstrap: str, topics: Topics, events: Iterable[Event], at: i
     await sender.start()
     try:
         for event in events:
-            value = msgspec.json.encode(msgspec.structs.replace(event, occurred_at=at, arrived_at=at))
+            dated = event if at is None else msgspec.structs.replace(event, occurred_at=at, arrived_at=at)
+            value = msgspec.json.encode(dated)
             place = partition_of(event.customer, count)
             waiting.append(await sender.send(topics.forwards, value, key=event.customer.encode(), partition=place))
             number += 1

@@ -7,6 +7,7 @@ an erasure and a lift find nothing more.
 """
 
 import os
+import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,13 +24,19 @@ FOLDER = "operator"
 
 
 class HandedOn(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="handed_on"):
-    """Events for the stream `forwards`; the run gives them the log time `at` (UTC ms) at which it hears of them."""
+    """Events for the stream `forwards`; the run gives them the log time `at` (UTC ms) at which it hears of them.
+
+    Those that `keep_times` come from records of their own time, read again: what is long past starts nothing.
+    """
 
     events: list[Event]
     at: int = 0
+    keep_times: bool = False
 
     def dated(self) -> list[Event]:
         """Return the events with their time."""
+        if self.keep_times:
+            return self.events
         return [replace(event, occurred_at=self.at, arrived_at=self.at) for event in self.events]
 
 
@@ -69,10 +76,23 @@ def say(data: Path, entry: Word) -> None:
     """Leave a record for the run of a data folder, or for the next one where none runs."""
     folder = data / FOLDER
     folder.mkdir(exist_ok=True)
-    number = max((int(one.stem) for one in folder.glob("*.json")), default=0) + 1
-    half = folder / f"{number}.part"
+    half = folder / f"{secrets.token_hex(8)}.part"
     half.write_bytes(msgspec.json.encode(entry))
-    os.replace(half, folder / f"{number}.json")
+    try:
+        # Two may speak at once: a link takes a number only where nobody has.
+        while not _linked(half, folder):
+            pass
+    finally:
+        half.unlink()
+
+
+def _linked(half: Path, folder: Path) -> bool:
+    number = max((int(one.stem) for one in folder.glob("*.json")), default=0) + 1
+    try:
+        os.link(half, folder / f"{number}.json")
+    except FileExistsError:
+        return False
+    return True
 
 
 def said(data: Path) -> list[tuple[Path, Word]]:

@@ -25,20 +25,6 @@ def counts(connection: Connection, period: Period) -> dict[str, Counts]:
     return found
 
 
-def dead_letters(connection: Connection, limit: int) -> list[dict[str, Any]]:
-    """Return the latest dead letters, the last of them first, with where their records stood."""
-    said = (
-        'select at, stage, reason, path, source, source_partition as "partition", source_offset as "offset"'
-        " from dead_letters order by at desc, source_offset desc limit :limit"
-    )
-    return rows(connection, said, limit=limit)
-
-
-def dead_letter_count(connection: Connection) -> int:
-    """Return how many are kept."""
-    return number(rows(connection, "select count(*) as n from dead_letters")[0]["n"])
-
-
 def ledger(connection: Connection, partitions: Iterable[Progress]) -> dict[str, Any]:
     """Return what went in and what became of it: the journal's partitions say it of events, receipts of commands."""
     counts = [one.counts for one in partitions]
