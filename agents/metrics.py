@@ -72,6 +72,9 @@ HELD = Gauge(
 BREAKER = Gauge(
     "parcours_breaker_open", "1 while a provider in trouble is left alone", ["channel", "provider"], registry=REGISTRY
 )
+SENDER_UNREADABLE = Counter(
+    "parcours_sender_unreadable", "Records that a sender passed over: not ours", ["topic"], registry=REGISTRY
+)
 CATALOGUE_LEFT_OUT = Counter("parcours_catalogue_left_out", "Records of the catalogue left out", registry=REGISTRY)
 PROJECTED = Counter("parcours_projector_records", "Records folded into the read model", ["stream"], registry=REGISTRY)
 PROJECTOR_LAG = Gauge(

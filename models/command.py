@@ -4,6 +4,9 @@ from typing import Any
 
 import msgspec
 
+COMMAND_BYTES_MAX = 256 * 1024
+CHANNELS = ("email", "sms", "push", "web", "webhook")
+
 
 class Cause(msgspec.Struct, frozen=True, kw_only=True):
     """The source record that began the enrolment of a command."""

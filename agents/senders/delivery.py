@@ -9,11 +9,14 @@ records only.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import ProducerFenced
 
+from agents import metrics
 from agents.kafka import clients
 from agents.kafka.tables import read_to_end
 from models.command import Cancel, Command, DeliveryRecord
@@ -32,7 +35,25 @@ PROGRESS_NEAR = 500
 PEEK_MS = 200
 _delivery = msgspec.json.Decoder(DeliveryRecord)
 _cancel = msgspec.json.Decoder(Cancel)
+Read = TypeVar("Read")
+log = structlog.get_logger()
 _encode = msgspec.json.Encoder().encode
+
+
+def readable(decoder: msgspec.json.Decoder[Read], record: ConsumerRecord) -> Read | None:
+    """Return what a record says; one that says nothing stops nobody: it is counted, named and passed over."""
+    try:
+        return decoder.decode(record.value or b"")
+    except msgspec.DecodeError as error:
+        metrics.SENDER_UNREADABLE.labels(record.topic).inc()
+        place = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
+        log.error("a record is passed over", **place, cause=str(error)[:200])
+        return None
+
+
+def delivered(record: ConsumerRecord) -> Delivered:
+    """Return a record of `delivery`."""
+    return Delivered(record.offset, readable(_delivery, record))
 
 
 class KafkaDeliveryLog:
@@ -111,7 +132,7 @@ class KafkaDeliveryLog:
         while len(found) < limit:
             fetched = await self._reader.getmany(self._delivery, timeout_ms=wait_ms, max_records=limit - len(found))
             for record in fetched.get(self._delivery, []):
-                found.append(Delivered(record.offset, _delivery.decode(record.value)))
+                found.append(delivered(record))
             stable = self._reader.last_stable_offset(self._delivery)
             if stable is not None and await self._reader.position(self._delivery) >= stable:
                 break
@@ -136,7 +157,7 @@ class KafkaDeliveryLog:
             fetched = await reader.getmany(place, timeout_ms=PEEK_MS, max_records=limit)
             records = fetched.get(place, [])
             if records:
-                return await self._with_plans([Delivered(one.offset, _delivery.decode(one.value)) for one in records])
+                return await self._with_plans([delivered(one) for one in records])
         return []
 
     async def cancels(self) -> list[Cancel]:
@@ -145,7 +166,8 @@ class KafkaDeliveryLog:
         found: list[Cancel] = []
         while await self._reader.position(self._cancels) < end:
             fetched = await self._reader.getmany(self._cancels, timeout_ms=PEEK_MS)
-            found += [_cancel.decode(record.value) for record in fetched.get(self._cancels, [])]
+            read = [readable(_cancel, record) for record in fetched.get(self._cancels, [])]
+            found += [one for one in read if one is not None]
         return found
 
     async def commit(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from models.command import COMMAND_BYTES_MAX
 from models.customer import Customer
 from models.dead_letter import DeadLetter
 from models.event import Event
@@ -14,7 +15,6 @@ from pipeline.engine.plan import Plan
 from pipeline.engine.transition import Transition
 from pipeline.store.codec import STATE_BYTES_MAX, encode_cold, encode_hot
 
-COMMAND_BYTES_MAX = 256 * 1024
 REASON_MAX = 200
 _encode = msgspec.json.Encoder().encode
 

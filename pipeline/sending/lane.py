@@ -232,9 +232,9 @@ class SenderLane:
         return self.stage.end_of(queued, now, young if queued.command.id in young else old)
 
     def _prepare(self, queued: Queued, now: int, found: Checked) -> None:
-        gone = self.stage.out_of_stock(queued, now)
-        if gone is not None:
-            found.receipts.append(gone)
+        unfit = self.stage.unfit(queued, now)
+        if unfit is not None:
+            found.receipts.append(unfit)
             return
         try:
             # What may have gone out is rendered as it was then: a provider takes a key with one content only.

@@ -17,10 +17,10 @@ class FencedError(ParcoursError):
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """One record of `delivery` at its offset."""
+    """One record of `delivery` at its offset; None for one that cannot be read."""
 
     offset: int
-    record: DeliveryRecord
+    record: DeliveryRecord | None
 
 
 class DeliveryLog(Protocol):

@@ -9,7 +9,9 @@ sent again only where the provider takes the command id as a key or the step say
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from models.command import Command
+import msgspec
+
+from models.command import COMMAND_BYTES_MAX, Command
 from models.receipt import Receipt
 from pipeline.errors import ParcoursError
 from pipeline.sending.addresses import check_address
@@ -116,6 +118,8 @@ class SenderStage:
             return self.end(queued, "expired", now, "valid_until has passed")
         if cancels.get(command.id, now + 1) <= now:
             return self.end(queued, "cancelled", now, "cancelled by the engine")
+        if command.channel != self.channel:
+            return self.end(queued, "rejected", now, "channel: no sender has it")
         if self._is_out_of_test(command):
             return self.end(queued, "rejected", now, "test_mode")
         suppressed = self._suppressed(command)
@@ -182,6 +186,13 @@ class SenderStage:
         """Say whether a command waits because the engine is catching up: what the log holds may still cancel it."""
         return queued.command.purpose == "marketing" and behind_ms > HOLD_BEHIND_MS
 
+    def unfit(self, queued: Queued, now: int) -> Receipt | None:
+        """Return the receipt of a command that may go and cannot: too much data, or its goods are gone."""
+        size = len(msgspec.json.encode(queued.command.data))
+        if size > COMMAND_BYTES_MAX:
+            return self.end(queued, "rejected", now, f"data: {size} bytes, a command takes {COMMAND_BYTES_MAX}")
+        return self.out_of_stock(queued, now)
+
     def out_of_stock(self, queued: Queued, now: int) -> Receipt | None:
         """Return the receipt of a command that may go, requires its goods in stock, and whose goods are gone."""
         catalogue = self.goods.now()
@@ -206,9 +217,9 @@ class SenderStage:
             return ended
         if self.holds(queued, behind_ms) or queued.not_before > now:
             return None
-        gone = self.out_of_stock(queued, now)
-        if gone is not None:
-            return gone
+        unfit = self.unfit(queued, now)
+        if unfit is not None:
+            return unfit
         try:
             return self.prepare(queued, now, now)
         except RenderError as error:

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from models.command import Command
+from models.command import CHANNELS, Command
 from pipeline.sending.progress import Retry, SenderProgress, Span
 from pipeline.sending.stage import Queued
 
 KEPT_MAX = 5_000
+EMAIL = "email"
 
 
 @dataclass(slots=True)
@@ -44,7 +45,7 @@ class Waiting:
     def take(self, offset: int, command: Command) -> None:
         """Take a command up from `delivery`, unless it is another channel's or at its end."""
         self.next = offset + 1
-        if command.channel != self.channel:
+        if not self._is_mine(command):
             return
         self._numbered += 1
         span = self._span_of(offset)
@@ -55,6 +56,12 @@ class Waiting:
             self._park(offset, held)
         else:
             self._keep(offset, command, held, self._numbered)
+
+    def _is_mine(self, command: Command) -> bool:
+        """A command of a channel that no sender has is ended by the email sender: somebody must, and one alone."""
+        if command.channel == self.channel:
+            return True
+        return self.channel == EMAIL and command.channel not in CHANNELS
 
     def passed(self, offset: int) -> None:
         """Note a record that is no command."""
@@ -109,7 +116,7 @@ class Waiting:
         """Take up what stands at an offset, if it was parked; what was parked before that offset is no longer there."""
         while self._parked and self._parked[0].last < offset:
             self._parked.pop(0)
-        if not self._parked or command is None or command.channel != self.channel:
+        if not self._parked or command is None or not self._is_mine(command):
             return
         span = self._parked[0]
         if not span.first <= offset:

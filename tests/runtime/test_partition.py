@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
+from models.command import COMMAND_BYTES_MAX
 from models.journal import ScenarioSwitched, SourceChanged, StateVersionSet
 from pipeline.engine.env import Env
 from pipeline.engine.plan import Done, Plan, Send, Wait
 from pipeline.errors import RunError
 from pipeline.runtime import stepping
 from pipeline.runtime.partition import ContinuityError
-from pipeline.runtime.stepping import COMMAND_BYTES_MAX
 from tests.engine.build import DAY, HOUR, MINUTE, OPEN, T0, abandoned, cart, event, expr, order, plan
 from tests.runtime.kit import Desk, activated
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any
 
+from models.command import CHANNELS
 from models.customer import NEVER
 from models.ids import digest
 from pipeline.engine import counts, scores
@@ -18,7 +19,6 @@ from pipeline.scenario.expressions.timing import Motion
 from pipeline.scenario.expressions.typed import Typed
 from pipeline.scenario.expressions.types import BOOL, DATE, INT, STRING
 
-CHANNELS = ("email", "sms", "push", "web", "webhook")
 PURPOSES = ("marketing", "transactional", "internal")
 
 
