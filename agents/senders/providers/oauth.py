@@ -64,7 +64,7 @@ class ServiceAccount:
         try:
             async for attempt in AsyncRetrying(
                 stop=stop_after_attempt(TRIES),
-                wait=wait_exponential_jitter(initial=0.2, max=2),
+                wait=wait_exponential_jitter(multiplier=0.2, max=2),
                 retry=retry_if_exception_type(_PassingError),
                 reraise=True,
             ):
