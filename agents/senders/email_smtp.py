@@ -94,7 +94,7 @@ class Smtp:
         """Send one mail: refused before DATA is retried, cut off after it is unknown."""
         if message.address is None:
             return Outcome("rejected", "no address")
-        address, mail = checked_address(message.address), to_mime(message).as_bytes()
+        address, mail = checked_address(message.address), to_mime(message)
         if self._signer is not None:
             mail = self._signer.sign(mail)
         async with self._free:

@@ -29,7 +29,7 @@ class Outbox:
         mail = message.channel == "email"
         path = self.folder / f"{message.command}.{'eml' if mail else 'json'}"
         half = self.folder / f".{message.command}.part"
-        content = to_mime(message).as_bytes() if mail else _as_json(message)
+        content = to_mime(message) if mail else _as_json(message)
         try:
             half.write_bytes(content)
             os.replace(half, path)

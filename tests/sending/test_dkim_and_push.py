@@ -38,7 +38,7 @@ def test_a_signed_mail_verifies_and_one_that_was_changed_does_not(monkeypatch: p
         asked.append(name)
         return record
 
-    mail = signer(monkeypatch, key).sign(to_mime(MESSAGE).as_bytes())
+    mail = signer(monkeypatch, key).sign(to_mime(MESSAGE))
     assert dkim.verify(mail, dnsfunc=dns)
     assert asked[0].startswith(b"s1._domainkey.shop.example")
     assert not dkim.verify(mail.replace(b"One-Click", b"Two-Click"), dnsfunc=dns), "the unsubscription is not signed"

@@ -29,7 +29,7 @@ class Mailgun(HttpProvider):
         """Return a form with the address, the mail, and what is to be handed back."""
         sender_of(message)
         fields = {"to": address_of(message), **{f"v:{name}": text for name, text in handed_back(message).items()}}
-        mail = to_mime(message).as_bytes()
+        mail = to_mime(message)
         request = httpx.Request(
             "POST",
             self._url,

@@ -52,7 +52,7 @@ class Ses(HttpProvider):
         body = {
             "FromEmailAddress": message.sender,
             "Destination": {"ToAddresses": [address_of(message)]},
-            "Content": {"Raw": {"Data": base64.b64encode(to_mime(message).as_bytes()).decode()}},
+            "Content": {"Raw": {"Data": base64.b64encode(to_mime(message)).decode()}},
             "EmailTags": [{"Name": name, "Value": text} for name, text in handed_back(message).items()],
         }
         sender_of(message)
