@@ -3,6 +3,7 @@
 A secret never stands in the file: the settings are part of the plan, and the plan is on a topic.
 """
 
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -11,6 +12,7 @@ from models.scenario import Written
 
 Rate = Annotated[float, Field(gt=0, le=100_000)]
 Url = Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
+Domain = Annotated[str, Field(pattern=r"^(\*|[a-z0-9-]+(\.[a-z0-9-]+)+)$")]
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 
 
@@ -138,14 +140,28 @@ EmailProvider = Annotated[
 ]
 
 
+class WarmUpSpec(Written):
+    """How many mails a new sender sends in a day (UTC), spread over it: `first_day`, then more each day, to `until`."""
+
+    since: date = Field(alias="from")
+    first_day: Annotated[int, Field(ge=1)]
+    growth_percent: Annotated[int, Field(ge=1, le=1_000)] = 50
+    until: Annotated[int, Field(ge=1)]
+
+
 class EmailSpec(Written):
-    """The email sender: `provider`, and without one the relay under `smtp`."""
+    """The email sender: `provider`, and without one the relay under `smtp`.
+
+    `domains`: mails a second to a domain of addresses (`*`: to each other one), over the whole store.
+    """
 
     sender: str = Field(default="Store <shop@shop.example>", alias="from")
     reply_to: str | None = None
     unsubscribe_url: str | None = None
     smtp: SmtpSpec = SmtpSpec()
     provider: EmailProvider | None = None
+    domains: dict[Domain, Rate] = {}
+    warm_up: WarmUpSpec | None = None
 
 
 class TwilioSpec(ProviderSpec):

@@ -150,6 +150,7 @@ class SenderWorker:
         try:
             while not stop.is_set():
                 self._raise_what_broke()
+                self._tell_breaker()
                 try:
                     await asyncio.wait_for(stop.wait(), POLL_MS / 1000)
                 except TimeoutError:
@@ -286,7 +287,9 @@ class SenderWorker:
                 self._between_rounds.set()
 
     def _tell_breaker(self) -> None:
-        metrics.BREAKER.labels(self.options.channel, self.options.provider.name).set(self._breaker.is_open)
+        metrics.BREAKER.labels(self.options.channel, self.options.provider.name).set(
+            self._breaker.is_open(SystemClock().ticks())
+        )
 
     def _gauge(self, partition: int, held: int) -> None:
         if self._held.get(partition, 0) != held:

@@ -21,6 +21,8 @@ from models.receipt import FINAL, Receipt
 from pipeline.sending.brakes import Brakes
 from pipeline.sending.breaker import Breaker
 from pipeline.sending.bucket import Bucket
+from pipeline.sending.outcome import Outcome
+from pipeline.sending.pace import Pace
 from pipeline.sending.progress import SenderProgress
 from pipeline.sending.protocol import Delivered, DeliveryLog, SenderClock, Switches
 from pipeline.sending.render import RenderError
@@ -79,6 +81,7 @@ class SenderLane:
         self._waiting = Waiting(progress, kept_max)
         self._tallies = Tallies(progress)
         self._brakes = Brakes(progress.paced, progress.sped, progress.passed, partitions)
+        self._pace = Pace(partitions)
         self._dropped = dict(progress.dropped)
         self._records_clock = progress.records_clock
         self._open = set(progress.open)
@@ -215,14 +218,17 @@ class SenderLane:
             if not queued.held:
                 queued.held = True
                 found.receipts.append(self.stage.receipt(queued, "held", now, why))
-        elif room > 0 and self._is_its_turn(queued):
+        elif room > 0 and self._is_its_turn(queued, now):
             self._prepare(queued, now, found)
 
-    def _is_its_turn(self, queued: Queued) -> bool:
-        """Say whether the scenario's rate lets a command go: by the wall clock, so not under the records clock."""
-        command = queued.command
-        return bool(self._records_clock) or self._brakes.room(
-            command.scenario, self.stage.guard_of(command), self.clock.ticks()
+    def _is_its_turn(self, queued: Queued, now: int) -> bool:
+        """Say whether rates and domains let a command go: by the wall clock, so not under the records clock."""
+        if self._records_clock:
+            return True
+        command, ticks = queued.command, self.clock.ticks()
+        mail = self.stage.mail_of(command)
+        return self._brakes.room(command.scenario, self.stage.guard_of(command), ticks) and (
+            mail is None or self._pace.room(command, mail, now, ticks)
         )
 
     def _end_of(self, queued: Queued, now: int) -> Receipt | None:
@@ -240,6 +246,9 @@ class SenderLane:
             # What may have gone out is rendered as it was then: a provider takes a key with one content only.
             at = now if self._records_clock else queued.unsure_since or now
             found.ready.append(self.stage.prepare(queued, now, at))
+            mail = self.stage.mail_of(queued.command)
+            if mail is not None:
+                self._pace.spend(queued.command, mail, now)
             if not (queued.attempts or queued.unsure_since):
                 self._brakes.count(queued.command, now, self.stage.guard_of(queued.command))
         except RenderError as error:
@@ -257,8 +266,12 @@ class SenderLane:
             if self._is_paused(queued):
                 return self.stage.receipt(queued, "retry", at, PAUSED)
             message = replace(ready.message, call_by=checked + CALL_WITHIN_MS)
-            outcome = await self.stage.carry(replace(ready, message=message))
-            self.breaker.note(outcome.trouble, self.clock.ticks())
+            self.breaker.begin(ticks)
+            outcome = Outcome("unknown", "broken off", trouble=True)
+            try:
+                outcome = await self.stage.carry(replace(ready, message=message))
+            finally:
+                self.breaker.note(outcome.trouble, self.clock.ticks())
         done = self.stage.judge(queued, outcome, at, self._opened_at)
         if done.state == "retry":
             queued.not_before += self.clock.now() - at  # its wait is of the wall clock, whichever clock holds

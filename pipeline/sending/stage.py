@@ -13,6 +13,7 @@ import msgspec
 
 from models.command import COMMAND_BYTES_MAX, Command
 from models.receipt import Receipt
+from models.senders import EmailSpec
 from pipeline.errors import ParcoursError
 from pipeline.sending.addresses import check_address
 from pipeline.sending.catalogue import Goods, NoGoods
@@ -32,6 +33,7 @@ RETRIES_MAX = 14
 BACKOFF_S = 1.0
 BACKOFF_S_MAX = 300.0
 KEY_MARGIN_MS = 120_000
+EMAIL = "email"
 ENDS = {"accepted": "sent", "rejected": "rejected", "unknown": "unknown"}
 
 
@@ -176,6 +178,15 @@ class SenderStage:
         except RenderError:
             return NO_GUARD
 
+    def mail_of(self, command: Command) -> EmailSpec | None:
+        """Return what the plan of a command says of mail; None for other channels, and where the plan is not there."""
+        if self.channel != EMAIL:
+            return None
+        try:
+            return self.renderer_of(command.plan).settings.senders.email
+        except RenderError:
+            return None
+
     def _check_address(self, command: Command) -> None:
         if command.address is not None:
             check_address(command.channel, command.address)
@@ -273,7 +284,8 @@ class SenderStage:
 
     def _put_off(self, queued: Queued, outcome: Outcome, now: int, reason: str) -> Receipt:
         queued.attempts += 1
-        if queued.attempts >= RETRIES_MAX:
+        # A provider that is away is no message's fault: only `valid_until` ends the wait for it.
+        if queued.attempts >= RETRIES_MAX and not outcome.trouble:
             return self.end(queued, "rejected", now, f"given up after {queued.attempts} tries: {outcome.reason}")
         wait_s = outcome.after_s or min(BACKOFF_S * 2 ** (queued.attempts - 1), BACKOFF_S_MAX)
         queued.not_before = now + round(wait_s * 1000)
