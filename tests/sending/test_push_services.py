@@ -32,7 +32,7 @@ PUSH = replace(
     subject="Été",
     text="Votre panier",
     payload={"title": "Été", "body": "Votre panier", "link": "https://shop.example/cart", "items": [1]},
-    valid_until=int(time.time() + 7_200) * 1000,
+    valid_until=4_102_444_800_000,
 )
 RSA_KEY = rsa.generate_private_key(65537, 2048)
 EC_KEY = ec.generate_private_key(ec.SECP256R1())
@@ -96,7 +96,9 @@ async def firebase(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Googl
 
 async def test_fcm_takes_a_message_and_one_token_serves_many(monkeypatch: pytest.MonkeyPatch) -> None:
     async with firebase(monkeypatch) as (google, fcm):
-        outcomes = [await fcm.send(replace(PUSH, command=f"{number:032x}")) for number in range(3)]
+        valid_until = int(time.time() + 7_200) * 1000
+        each = [replace(PUSH, command=f"{number:032x}", valid_until=valid_until) for number in range(3)]
+        outcomes = [await fcm.send(one) for one in each]
     assert {(one.state, one.provider_id) for one in outcomes} == {("accepted", "projects/shop/messages/m1")}
     assert google.tokens == 1
     sent = google.seen[1].json["message"]
