@@ -135,3 +135,13 @@ def test_a_retry_after_that_is_none_is_no_wait(text: str) -> None:
 def test_a_retry_after_may_be_a_date() -> None:
     at = email.utils.formatdate(time.time() + 120, usegmt=True)
     assert 100 < retry_after_s(httpx.Response(503, headers={"retry-after": at})) <= 120
+
+
+async def test_a_cookie_is_neither_kept_nor_sent_back() -> None:
+    api = Api(Answer(200, {"id": "m1"}, {"set-cookie": "who=us; Path=/"}))
+    async with calling(api, gateway) as provider:
+        for _ in range(2):
+            assert (await provider.send(SMS)).state == "accepted"
+        assert isinstance(provider, Gateway)
+        assert not provider.client.cookies
+    assert not any("cookie" in seen.headers for seen in api.seen)
