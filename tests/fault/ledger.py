@@ -1,7 +1,7 @@
 """What the ledger says of every command, held against what the provider has in its book."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -77,8 +77,13 @@ def accounts_of(receipts: Iterable[Receipt]) -> dict[str, Account]:
     return found
 
 
-def faults_of(commands: Iterable[str], accounts: dict[str, Account], book: Book, *, keyed: bool) -> list[str]:
-    """Return every promise that was broken, one line each; none is what a run must give."""
+def faults_of(
+    commands: Iterable[str], accounts: dict[str, Account], book: Book, *, keyed: bool, repeat: Container[str] = ()
+) -> list[str]:
+    """Return every promise that was broken, one line each; none is what a run must give.
+
+    `repeat` are the commands that may be delivered a second time where no key makes one message of two calls.
+    """
     wrong: list[str] = []
     for command in commands:
         account, taken = accounts.get(command, Account()), book.taken[command]
@@ -91,8 +96,8 @@ def faults_of(commands: Iterable[str], accounts: dict[str, Account], book: Book,
             wrong.append(f"{command} was taken {taken} times: sent {sent}, unknown {account.ambiguous}")
         if keyed and len(book.contents[command]) > 1:
             wrong.append(f"{command} came with {len(book.contents[command])} contents under one key")
-        if keyed and taken > 1:
-            wrong.append(f"{command} was delivered {taken} times under one key")
+        if taken > 1 and (keyed or command not in repeat):
+            wrong.append(f"{command} was delivered {taken} times, and did not ask for it")
     wrong += [f"{command} is nobody's" for command in book.taken if command not in accounts]
     return wrong
 

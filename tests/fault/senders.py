@@ -239,7 +239,8 @@ async def try_out(run: Run, bootstrap: str, folder: Path) -> tuple[list[str], di
                 task.cancel()
             await asyncio.gather(feeding, following, return_exceptions=True)
         accounts, book = accounts_of(receipts), read_book(stage.book)
-        wrong = faults_of((one.id for one in commands), accounts, book, keyed=run.kind == "keyed")
+        repeat = {one.id for one in commands if one.repeat_unknown}
+        wrong = faults_of((one.id for one in commands), accounts, book, keyed=run.kind == "keyed", repeat=repeat)
         named = {line.partition(" ")[0] for line in wrong[:20]}
         wrong += [str(one) for one in receipts if one.command in named]
         more = {"fenced": stage.logged("FencedError"), "seconds": round(time.monotonic() - began)}
