@@ -52,6 +52,9 @@ class Pump(Service):
         self.data = data
         self.partitions = count
         self.sources: dict[str, PlanSources] = {}
+        # One for all assignments: compiling holds the loop, and on a busy machine a session may end meanwhile.
+        links = links_from_environment()
+        self.book = PlanBook(self.sources.get, links.voucher_key if links else b"", key_needed=True)
         self.lanes: dict[int, Lane] = {}
         self.epochs: dict[int, int] = {}
         self.noted: dict[int, int] = {}
@@ -142,15 +145,13 @@ class Pump(Service):
         for place in places:
             # A place to stand on while it is paused: without one a group that never committed ends the consumer.
             self.reader.seek(place, 0)
-        links = links_from_environment()
-        book = PlanBook(self.sources.get, links.voucher_key if links else b"", key_needed=True)
         for partition in sorted(partitions):
             place = Place(
                 bootstrap=self.bootstrap,
                 topics=self.topics,
                 data=self.data,
                 partitions=self.partitions,
-                plans=book,
+                plans=self.book,
                 seek=self.go_on,
                 owned=self.owned,
                 refresh=self.refresh,
