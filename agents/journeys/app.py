@@ -53,8 +53,8 @@ class Pump(Service):
         self.partitions = count
         self.sources: dict[str, PlanSources] = {}
         # One for all assignments: compiling holds the loop, and on a busy machine a session may end meanwhile.
-        links = links_from_environment()
-        self.book = PlanBook(self.sources.get, links.voucher_key if links else b"", key_needed=True)
+        self.links = links_from_environment()
+        self.book = PlanBook(self.sources.get, self.links.voucher_key if self.links else b"", key_needed=True)
         self.lanes: dict[int, Lane] = {}
         self.epochs: dict[int, int] = {}
         self.noted: dict[int, int] = {}
@@ -155,7 +155,7 @@ class Pump(Service):
                 seek=self.go_on,
                 owned=self.owned,
                 refresh=self.refresh,
-                links=links,
+                links=self.links,
                 note=self.noted.__setitem__,
             )
             self.lanes[partition] = Lane(partition, place)
