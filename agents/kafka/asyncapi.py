@@ -125,6 +125,8 @@ def draft_07(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     said = {name: draft_07(value) for name, value in schema.items() if name != "discriminator"}
+    if isinstance(said.get("description"), str):
+        said["description"] = said["description"].strip().splitlines()[0]  # the rest is for who reads the code
     if "prefixItems" in said:
         rest = said.pop("items", True)
         said["items"], said["additionalItems"] = said.pop("prefixItems"), rest
