@@ -144,8 +144,8 @@ def test_a_stretch_begins_at_the_workers_checkpoints_also_when_the_journals_begi
     assert 0 < late["compared"]["decisions"] < verified["decisions"]
     assert late["compared"]["states"] == verified["states"]
     again = said(ran, "explain", "--customer", customer, "--deep", "--from", SINCE, *workers(ran))
-    assert not again["differs"]
-    assert [one["steps"] for one in again["passages"]] == [one["steps"] for one in deep["passages"]]
+    assert "differs" not in again  # what is false is not said
+    assert [one.get("steps") for one in again["passages"]] == [one.get("steps") for one in deep["passages"]]
 
 
 def test_a_verification_needs_of_delivery_what_is_younger_than_its_checkpoints_alone(ran: Cluster) -> None:
