@@ -20,6 +20,7 @@ from pipeline.scenario.compile import compile_plan
 from pipeline.scenario.sources import PlanSources
 
 LIVE = b"live"
+ACTIVATIONS = b"activations"
 HISTORY = b"history"
 SWITCHES = b"switches"
 HANDED_AT_ONCE = 500
@@ -80,15 +81,20 @@ async def put(bootstrap: str, topics: Topics, pairs: list[tuple[bytes, bytes]]) 
 
 
 async def activate(bootstrap: str, topics: Topics, sources: PlanSources, at: int) -> bool:
-    """Make a plan live from log time `at` (UTC ms) on; False where it is live already. The plan is stored first."""
+    """Make a plan live from log time `at` (UTC ms) on; False where it is live already. The plan is stored first.
+
+    A try that was cut off says the same again, under the same id: partitions that have heard it pass over it. A plan
+    that comes back is another activation, so they are counted; the count moves after the plan stands as the live one.
+    """
     compile_plan(sources)
     known = await read_plans(bootstrap, topics)
     if known.get(LIVE) == sources.hash.encode():
         return False
     await put(bootstrap, topics, [(sources.hash.encode(), sources.encode())])
-    name = digest("activate", sources.hash, known.get(LIVE, b"").decode())
+    count = int(known.get(ACTIVATIONS, b"0"))
+    name = digest("activate", sources.hash, known.get(LIVE, b"").decode(), str(count))
     await write_to_all(bootstrap, topics, [PlanActivated(id=name, plan=sources.hash, at=at)], "control")
-    await put(bootstrap, topics, [(LIVE, sources.hash.encode())])
+    await put(bootstrap, topics, [(LIVE, sources.hash.encode()), (ACTIVATIONS, str(count + 1).encode())])
     return True
 
 

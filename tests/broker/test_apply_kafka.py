@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from agents.kafka import clients
-from agents.kafka.control import LIVE, put, read_plans
+from agents.kafka import clients, control
+from agents.kafka.control import LIVE, activate, put, read_plans
 from agents.kafka.tables import whole_topic
 from agents.kafka.topics import create, wanted
 from models.ids import digest, partition_of
@@ -52,6 +52,36 @@ async def test_a_plan_is_tried_on_the_changelog_and_then_stands_in_every_partiti
     assert sorted(found) == [(number, new.hash, T0 + 2 * HOUR) for number in range(PARTITIONS)]
     again = await asyncio.to_thread(said, "apply", draft, *where)
     assert (again.returncode, again.stdout) == (0, "this plan is live already\n")
+
+
+async def test_a_plan_that_comes_back_is_an_activation_of_its_own_and_one_that_was_cut_off_is_not(
+    kafka: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topics = Topics(f"b{digest(str(tmp_path), str(os.getpid()))[:8]}-")
+    await create(kafka, wanted(topics, PARTITIONS))
+    one, two = sources(cart=CART), sources(thanks=THANKS)
+
+    async def cut(bootstrap: str, where: Topics, pairs: list[tuple[bytes, bytes]]) -> None:
+        if pairs[0][0] == LIVE:
+            raise ConnectionError
+        await put(bootstrap, where, pairs)
+
+    with monkeypatch.context() as patch, pytest.raises(ConnectionError):
+        patch.setattr(control, "put", cut)
+        await activate(kafka, topics, one, at=T0)
+    for number, plan in enumerate((one, two, one, two)):
+        assert await activate(kafka, topics, plan, at=T0 + number)
+    assert not await activate(kafka, topics, two, at=T0 + 9)
+    found = [
+        (entry.id, entry.plan)
+        async for record in whole_topic(kafka, [topics.journal])
+        if record.partition == 0
+        for entry in msgspec.json.decode(record.value, type=Bundle).entries
+        if isinstance(entry, PlanActivated)
+    ]
+    assert [plan for _, plan in found] == [one.hash, one.hash, two.hash, one.hash, two.hash]
+    assert found[0] == found[1]
+    assert len({name for name, _ in found}) == 4
 
 
 async def _write(kafka: str, topics: Topics, shop: Shop) -> None:
