@@ -66,6 +66,11 @@ class Topics:
         return self.name("suppressions")
 
     @property
+    def inbox(self) -> str:
+        """Messages of the channel `web` and what became of them, compacted: partitioned as `delivery`."""
+        return self.name("inbox")
+
+    @property
     def vouchers(self) -> str:
         """Codes that messages name, for the shop."""
         return self.name("vouchers")

@@ -9,8 +9,11 @@ import uvicorn
 
 from agents.collector.app import build
 from agents.collector.hub import Hub
+from agents.collector.inbox import InboxDesk, origins_of
 from agents.collector.kafka import KafkaIntake
+from agents.collector.kafka_inbox import TopicInbox
 from agents.collector.serve import channels_of, config
+from agents.collector.tokens import tokens_from_environment
 from agents.collector.webhooks import routes_from_environment
 from agents.kafka.control import live_sources
 from models.topics import Topics
@@ -40,7 +43,13 @@ async def hub_of(bootstrap: str, topics: Topics, intake: KafkaIntake) -> Hub:
     settings = read_settings(plan)
     if settings.collector is None:
         log.warning("no message leads here: the live plan's settings have no collector.url")
+    inbox = None
+    if settings.senders.web and (tokens := tokens_from_environment()) is not None:
+        inbox = InboxDesk(TopicInbox(bootstrap, topics, settings.senders.web.at_most), tokens, origins_of(settings))
+    elif settings.senders.web:
+        log.warning("no inbox is served: PARCOURS_INBOX_SECRET (or PARCOURS_INBOX_SECRET_FILE) is not set")
     return Hub(
+        inbox=inbox,
         links=links,
         intake=intake,
         settings=settings,
@@ -63,6 +72,8 @@ async def run(
     intake = KafkaIntake(bootstrap, topics)
     hub = await hub_of(bootstrap, topics, intake)
     await intake.start()
+    inbox = hub.inbox.store if hub.inbox is not None else None
+    following = await inbox.start() if isinstance(inbox, TopicInbox) else None
     listener = _listening(host, port)
     app = build(hub, *routes_from_environment(hub))
     server = uvicorn.Server(config(app, log_config=None, proxy_headers=True, forwarded_allow_ips=proxies))
@@ -70,11 +81,22 @@ async def run(
     task = asyncio.create_task(server._serve([listener]), name="collector")
     try:
         waited = asyncio.create_task(stop.wait())
-        await asyncio.wait({waited, task}, return_when=asyncio.FIRST_COMPLETED)
+        # Without the topic's news the inbox would show what was: then it is better to end and be started again.
+        running = {waited, task} if following is None else {waited, task, following}
+        await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
         waited.cancel()
+        if following is not None and following.done():
+            following.result()
     finally:
         server.should_exit = True
+        if hub.inbox is not None:
+            hub.inbox.streams.close()
         await asyncio.gather(task)
+        if following is not None:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+        if isinstance(inbox, TopicInbox):
+            await inbox.stop()
         await intake.stop()
         listener.close()
 

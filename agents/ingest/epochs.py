@@ -21,7 +21,7 @@ class Epochs:
 
     async def run(self) -> None:
         """Follow until cancelled."""
-        await follow(self._bootstrap, self._place, self._take)
+        await follow(self._bootstrap, [self._place], self._take)
 
     def _take(self, record: ConsumerRecord) -> None:
         if record.key is not None and record.key.startswith(b"epoch ") and record.value is not None:

@@ -28,6 +28,7 @@ from agents.kafka import clients
 from agents.kafka.tables import partition_count
 from agents.pausing import pause_at
 from models.ids import digest
+from models.inbox_rows import ForgottenRow
 from models.journal import JournalMessage
 from models.progress import Progress
 from models.topics import Topics
@@ -226,7 +227,8 @@ class Lane:
             await producer.begin_transaction()  # 1
             pause_at("begun", self.partition)
             suppressed = await self._suppressed(batch)
-            sent = await send(producer, self.place.topics, self.partition, store, batch, suppressed)  # 3
+            forgotten = await self._forgotten(batch)
+            sent = await send(producer, self.place.topics, self.partition, store, batch, suppressed, forgotten)  # 3
             pause_at("sent", self.partition)
             offset = await sent.offset()  # 4
             pause_at("flushed", self.partition)
@@ -253,6 +255,12 @@ class Lane:
             )
             return []
         return [row for gone in batch.erased for row in hashes(gone, self.place.links)]
+
+    async def _forgotten(self, batch: Batch) -> list[ForgottenRow]:
+        """Return what empties the inboxes of who was forgotten; an older deployment has no topic for them."""
+        if not batch.erased or not await partition_count(self.place.bootstrap, self.place.topics.inbox):
+            return []
+        return [ForgottenRow(customer=gone.customer, at=gone.at) for gone in batch.erased]
 
     async def _pause(self) -> None:
         path = self.place.data / f"in-transaction-{self.partition}"

@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaProducer
 
 from agents import metrics
 from agents.ingest.dead_letters import message_of
+from models.inbox_rows import ForgottenRow, encode_row, key_of
 from models.topics import Topics
 from pipeline.errors import RunError
 from pipeline.runtime.batch import Batch
@@ -47,10 +48,11 @@ async def send(
     store: RocksStore,
     batch: Batch,
     suppressed: Iterable[Suppression] = (),
+    forgotten: Iterable[ForgottenRow] = (),
 ) -> Sent:
     """Send commands, the mark, cancels, decisions, forwards, vouchers, dead letters, states, and last the progress.
 
-    `suppressed` are the hashes of the addresses of who was forgotten.
+    `suppressed` are the hashes of the addresses of who was forgotten, `forgotten` what empties their inboxes.
     """
     sent = Sent()
     for topic, records in (
@@ -65,6 +67,7 @@ async def send(
     for row in suppressed:
         value = encode_suppression(row)
         sent.futures.append(await producer.send(topics.suppressions, value, key=row.key.encode(), partition=0))
+    await _send_rows(producer, topics.inbox, partition, ((key_of(row), encode_row(row)) for row in forgotten), sent)
     for letter in batch.dead_letters:
         metrics.DEAD.labels("engine").inc()
         sent.futures.append(await producer.send(topics.dead_letters, **message_of(letter)))

@@ -53,6 +53,7 @@ def streams(topics: Topics) -> list[Stream]:
         Stream(topics.vouchers, "Codes that messages name, for the shop.", (Voucher,)),
         Stream(topics.sender_progress, "Where the senders stand; compacted."),
         Stream(topics.plans, "Plans by their hash, and which is live; compacted."),
+        Stream(topics.inbox, "Messages of the channel `web`, and what became of them; compacted, deleted in time."),
         Stream(topics.suppressions, "Keyed hashes of addresses that must not be written to; compacted."),
         Stream(topics.products, "The store's catalogue; compacted.", (Product, Ranking), theirs=True),
         Stream(

@@ -23,6 +23,7 @@ from pipeline.store.codec import cold_key, hot_key
 # Those whose records are kept for a time; a customer's stand in the partition of their id.
 KEPT = (
     "journal", "delivery", "cancels", "decisions", "receipts", "forwards", "collected", "vouchers", "memberships",
+    "inbox",
 )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
-"""Follows a partition from its first record on: what an operator says in the compacted topic, for example."""
+"""Follows partitions from their first record on: what an operator says in the compacted topic, for example."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from aiokafka import ConsumerRecord, TopicPartition
 
@@ -11,19 +11,25 @@ POLL_MS = 500
 
 
 async def follow(
-    bootstrap: str, place: TopicPartition, take: Callable[[ConsumerRecord], None], known: asyncio.Event | None = None
+    bootstrap: str,
+    places: Sequence[TopicPartition],
+    take: Callable[[ConsumerRecord], None],
+    known: asyncio.Event | None = None,
 ) -> None:
     """Hand over every committed record until cancelled; `known` is set when all that stood there was read."""
     reader = clients.consumer(bootstrap)
     await reader.start()
     try:
-        reader.assign([place])
-        end = (await reader.end_offsets([place]))[place]
-        reader.seek(place, (await reader.beginning_offsets([place]))[place])
+        reader.assign(places)
+        left = await reader.end_offsets(places)
+        for place, begin in (await reader.beginning_offsets(places)).items():
+            reader.seek(place, begin)
         while True:
-            if known is not None and await reader.position(place) >= end:
+            left = {place: end for place, end in left.items() if await reader.position(place) < end}
+            if known is not None and not left:
                 known.set()
-            for record in (await reader.getmany(place, timeout_ms=POLL_MS)).get(place, []):
-                take(record)
+            for records in (await reader.getmany(*places, timeout_ms=POLL_MS)).values():
+                for record in records:
+                    take(record)
     finally:
         await reader.stop()

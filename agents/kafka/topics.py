@@ -49,6 +49,8 @@ def wanted(topics: Topics, partitions: int, journal_days: int = 30) -> list[Want
         Wanted(topics.forwards, partitions, kept),
         Wanted(topics.collected, partitions, kept),
         Wanted(topics.vouchers, partitions, kept),
+        # Compacted for those who follow it, and deleted in time for those whose messages it holds.
+        Wanted(topics.inbox, partitions, {**kept, **compacted, "cleanup.policy": "compact,delete"}),
         # Small segments: a sender that opens a partition reads the uncompacted tail.
         Wanted(topics.sender_progress, partitions, {**compacted, "segment.bytes": str(8 * 1024 * 1024)}),
         Wanted(topics.dead_letters, 1, kept),

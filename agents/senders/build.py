@@ -3,12 +3,14 @@
 from pathlib import Path
 
 from agents.kafka.control import LIVE, read_plans
+from agents.kafka.inbox import InboxWriter
 from agents.senders.email_smtp import Smtp
 from agents.senders.outbox import Outbox
 from agents.senders.providers.apns import Apns
 from agents.senders.providers.brevo import Brevo
 from agents.senders.providers.fcm import Fcm
 from agents.senders.providers.gateway import Gateway
+from agents.senders.providers.inbox import Inbox
 from agents.senders.providers.mailgun import Mailgun
 from agents.senders.providers.postmark import Postmark
 from agents.senders.providers.push import Push
@@ -37,7 +39,17 @@ async def configured(bootstrap: str, topics: Topics, channel: str) -> Provider:
     live = plans.get(plans.get(LIVE, b""))
     if live is None:
         raise UsageError("no plan is live: `parcours apply` one first, or name --smtp or --outbox")
-    return provider_of(channel, read_settings(PlanSources.decode(live)).senders)
+    settings = read_settings(PlanSources.decode(live)).senders
+    if channel == "web" and settings.web:
+        return await web_inbox(bootstrap, topics)
+    return provider_of(channel, settings)
+
+
+async def web_inbox(bootstrap: str, topics: Topics) -> Provider:
+    """Return the provider of `web`; UsageError where the topic `inbox` is not there."""
+    writer = InboxWriter(bootstrap, topics)
+    await writer.start()
+    return Inbox(writer, writer.stop)
 
 
 def provider_of(channel: str, settings: SendersSpec) -> Provider:
@@ -51,8 +63,6 @@ def provider_of(channel: str, settings: SendersSpec) -> Provider:
             return _push(settings.push)
         case "webhook" if settings.webhook:
             return Webhook(settings.webhook)
-        case "web" if settings.web:
-            raise UsageError("the inbox of web messages is there in an embedded run alone, not on a cluster yet")
     raise UsageError(f"settings.yaml has no provider for {channel}: write one under `senders: {channel}:`")
 
 

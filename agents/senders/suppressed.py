@@ -28,7 +28,7 @@ class TopicSuppressions(SuppressionTable):
         """Follow until cancelled; `known` is set when all that stood there was read."""
         if not await partition_count(self._bootstrap, self._topic):
             raise UsageError(f"the topic {self._topic} does not exist: run `parcours topics apply` first")
-        await follow(self._bootstrap, TopicPartition(self._topic, 0), self._take, known)
+        await follow(self._bootstrap, [TopicPartition(self._topic, 0)], self._take, known)
 
     def _take(self, record: ConsumerRecord) -> None:
         try:

@@ -28,7 +28,7 @@ class SwitchBoard:
 
     async def follow(self, known: asyncio.Event) -> None:
         """Follow until cancelled; `known` is set when all that stood there was read."""
-        await follow(self._bootstrap, self._place, self._take, known)
+        await follow(self._bootstrap, [self._place], self._take, known)
 
     def _take(self, record: ConsumerRecord) -> None:
         if record.key == SWITCHES and record.value is not None:
