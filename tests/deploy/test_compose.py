@@ -14,15 +14,12 @@ COMPOSE: dict[str, Any] = YAML_.load(ROOT / "docker-compose.yml")
 SERVICES: dict[str, Any] = COMPOSE["services"]
 OURS = sorted(name for name, said in SERVICES.items() if str(said.get("image", "")).startswith("parcours"))
 
-# docs/not-there-yet.md says so.
-WITHOUT = {"console"}
-
 
 def test_there_is_a_service_for_each_kind_of_worker() -> None:
     kinds = {SERVICES[name]["command"][1] for name in OURS if SERVICES[name]["command"][0] == "worker"}
     worker = parse(["worker", "ingest"]).parent
     assert worker is not None and isinstance(worker.command, click.Group)
-    assert kinds == set(worker.command.commands) - WITHOUT
+    assert kinds == set(worker.command.commands)
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -28,6 +28,7 @@ EVERYTHING = {
     "plan": {"path": "/app/scenarios", "volume": {"persistentVolumeClaim": {"claimName": "scenarios"}}},
     "collector": {"enabled": True, "proxies": ["10.0.0.1"]},
     "projector": {"enabled": True},
+    "console": {"enabled": True},
     "journeys": {"replicas": 4, "storageClass": "fast"},
     "senders": {
         "email": {"replicas": 2, "arguments": ["--smtp", "smtp://relay:25", "--starttls"]},
@@ -117,7 +118,7 @@ def test_no_process_can_change_its_container_or_speak_to_kubernetes(values: dict
 
 @ALL
 def test_every_mount_has_its_volume_and_secrets_come_as_files(values: dict[str, Any]) -> None:
-    claims = {"shop-journeys": {"data"}}
+    claims = {"shop-journeys": {"data"}, "shop-console": {"data"}}
     for name, pod in pods(values).items():
         volumes = {one["name"] for one in pod["volumes"]} | claims.get(name, set())
         mounts = {one["name"] for one in pod["containers"][0]["volumeMounts"]}

@@ -26,7 +26,7 @@ from tests.deploy.test_compose import OURS, SERVICES
 from tests.docs.page import Reader
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(400)]
-ORDER = ["ingest", "journeys-0", "journeys-1", "sender-email", "projector", "collector"]
+ORDER = ["ingest", "journeys-0", "journeys-1", "sender-email", "projector", "console", "collector"]
 MINUTE_MS = 60_000
 
 
@@ -38,13 +38,21 @@ class Stack:
         self.places = {"kafka:9092": bootstrap, "mail:1025": f"127.0.0.1:{relay}", "0.0.0.0": "127.0.0.1"}
         self.read_model = folder / "projector" / "console.sqlite"
         self.places["postgresql://parcours@database/parcours"] = f"sqlite:///{self.read_model}"
+        self.console = free_port()
         self.metrics: dict[str, int] = {}
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def words(self, service: str) -> list[str]:
         data, port = self.folder / service, str(self.metrics.setdefault(service, free_port()))
         data.mkdir(exist_ok=True)
-        changed = {"/data": str(data), "/app/": f"{ROOT}/", "9400": port, "8421": str(free_port()), **self.places}
+        changed = {
+            "/data": str(data),
+            "/app/": f"{ROOT}/",
+            "9400": port,
+            "8421": str(free_port()),
+            "8420": str(self.console),
+            **self.places,
+        }
         words = list(SERVICES[service]["command"])
         for old, new in changed.items():
             words = [word.replace(old, new) for word in words]
@@ -155,6 +163,10 @@ def test_an_order_becomes_a_mail_and_the_pages_commands_work_there(
             sent = [json.loads(line) for line in stack.parcours("commands", "--kafka", "--json").splitlines()]
             assert mailbox.commands[0] in {row["id"] for row in sent}
             wait_for(lambda: known_to(stack.read_model) == ["anna"], 60, "the read model knows her")
+            page = f"http://127.0.0.1:{stack.console}/"
+            assert httpx.get(page).status_code == 401
+            token = (tmp_path / "console" / "console.token").read_text()
+            assert httpx.get(page, params={"token": token}, follow_redirects=True).status_code == 200
             monkeypatch.setenv("KAFKA_BOOTSTRAP", secured.inner)
             reader = Reader(ROOT, tmp_path)
             reader.follow(ROOT / "docs/deploy/upgrade.md")
