@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import orjson
 import structlog
+from aiokafka.errors import KafkaError
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
@@ -91,7 +92,7 @@ class Actions:
             return self._say(request, 503, NOT_AUDITED)
         try:
             answer = job.do()
-        except (ParcoursError, OSError, SQLAlchemyError) as error:
+        except (ParcoursError, KafkaError, OSError, SQLAlchemyError) as error:
             self._audit.write(entry(session.person.name, job.name, job.target, f"failed: {type(error).__name__}"))
             return self._say(request, 503, NOT_DONE, str(error) if isinstance(error, ParcoursError) else "")
         return answer or RedirectResponse(job.back, 303)

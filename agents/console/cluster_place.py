@@ -145,5 +145,6 @@ def _rows_of(connection: Connection, customer: str) -> dict[str, list[dict[str, 
     found = {}
     for table in OF_ONE_CUSTOMER:
         rows = connection.execute(table.select().where(table.c.customer == customer)).mappings()
-        found[table.name] = [dict(row) for row in rows]
+        # Names of columns are SQLAlchemy's own kind of text, which the writer of JSON does not take.
+        found[str(table.name)] = [{str(name): value for name, value in row.items()} for row in rows]
     return found

@@ -15,6 +15,7 @@ from agents.kafka.reading import KafkaReader
 from agents.localkafka import free_port
 from agents.projector.database import open_database
 from tests.broker.cluster import Cluster, wait_for
+from tests.console.kit import do
 from tests.projector.kit import ask, tables
 from tests.projector.postgres import Server, running
 
@@ -188,6 +189,34 @@ def test_the_console_shows_a_cluster_from_the_read_model(cluster: Cluster, serve
     assert "The ledger closes" in console.page("/health")[1]
     assert "cart updated" in console.page("/customer/c2")[1]
     assert console.page("/customer/nobody")[0] == console.page("/nothing")[0] == 404
+    console.client.close()
+    engine.dispose()
+
+
+def test_what_is_asked_for_on_the_pages_reaches_the_cluster_and_is_audited(cluster: Cluster, server: Server) -> None:
+    url, engine = database(server, "asked")
+    cluster.start("projector", "--database", url)
+    wait_for(lambda: there(engine, "customers") and there(engine, "dead_letters"), 120, "the projector writes")
+    wait_for(lambda: settled(cluster), 90, "the pipeline is at rest")
+    console = Console(cluster, url)
+
+    assert do(console.client, "/do/switch", scenario="abandoned-cart", state="paused").status_code == 200
+    paused = [one.switches for one in reader(cluster).progress().values()]
+    wait_for(
+        lambda: [one.switches for one in reader(cluster).progress().values()] == [{"abandoned-cart": "paused"}] * 4,
+        60,
+        f"every partition has paused it, not {paused}",
+    )
+    wait_for(lambda: "Resume" in console.page("/control")[1], 30, "the page says so")
+
+    exported = do(console.client, "/do/export", customer="c2").json()
+    assert exported["customer"]["id"] == "c2" and exported["events"]
+    assert do(console.client, "/do/replay", letters="0/0").status_code == 200
+    assert do(console.client, "/do/erase", customer="c2", again="c2").status_code in {200, 404}
+    wait_for(lambda: "c2" not in cluster.customers(), 60, "the engine has forgotten who is to be erased")
+    wait_for(lambda: console.page("/customer/c2")[0] == 404, 30, "the read model too")
+    done = [row[0] for row in ask(engine, "select action from audit order by at")]
+    assert done == ["pause", "export", "replay", "erase"]
     console.client.close()
     engine.dispose()
 
