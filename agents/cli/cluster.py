@@ -60,7 +60,9 @@ def topics_plan(**said: Any) -> None:
 
 @topics.command("apply")
 @_topic_options
-@click.option("--sources", type=click.Path(path_type=Path), help="Make these source topics too, where missing.")
+@click.option(
+    "--sources", type=click.Path(path_type=Path), help="Make these source topics too, where missing: they keep all."
+)
 def topics_apply(**said: Any) -> None:
     """Make the topics that are missing."""
     from agents.ingest.sources import read_sources_file
@@ -69,7 +71,9 @@ def topics_apply(**said: Any) -> None:
     made = asyncio.run(apply(said["bootstrap"], _wanted(said)))
     if said["sources"]:
         specs = read_sources_file(said["sources"])
-        asyncio.run(create(said["bootstrap"], [Wanted(one.topic or one.name, said["partitions"]) for one in specs]))
+        # A history is older than any time that a broker keeps records by itself.
+        made_for = [Wanted(one.topic or one.name, said["partitions"], {"retention.ms": "-1"}) for one in specs]
+        asyncio.run(create(said["bootstrap"], made_for))
     click.echo(f"{len(made)} topics made" if made else "all topics are there")
 
 

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 
 import msgspec
 from aiokafka import ConsumerRecord, TopicPartition
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from agents.kafka import clients
 from agents.kafka.control import journal_partitions
 from agents.kafka.reading import KafkaReader
 from agents.kafka.tables import partition_count, read_to_end
+from agents.kafka.topics import retention_ms
 from models.identity import ERASURE
 from models.ids import partition_of
 from models.topics import Topics
@@ -74,7 +74,7 @@ async def _topics(bootstrap: str, topics: Topics, who: str, report: Report) -> N
     cancels = [msgspec.json.decode(one)["command"] for one in kept["cancels"].values]
     report.add("unsent commands", unsent(commands, receipts, cancels))
     kept["dead-letters"] = await _naming(bootstrap, topics.dead_letters, 0, who)
-    retention = await _retention_ms(bootstrap, [topics.name(name) for name in kept])
+    retention = await retention_ms(bootstrap, [topics.name(name) for name in kept])
     for name, found in kept.items():
         topic = topics.name(name)
         report.add(f"records of {topic}", len(found.values), _until(found.newest, retention.get(topic, -1)))
@@ -118,17 +118,3 @@ async def _old_states(bootstrap: str, topics: Topics, partition: int, who: str) 
     async for record in _records(bootstrap, topics.changelog, partition):
         found += record.key in keys and record.value is not None
     return found
-
-
-async def _retention_ms(bootstrap: str, topics: list[str]) -> dict[str, int]:
-    """Return how long each topic keeps its records, -1 for ever."""
-    admin = clients.admin(bootstrap)
-    await admin.start()
-    try:
-        there = set(await admin.list_topics())
-        asked = [ConfigResource(ConfigResourceType.TOPIC, name) for name in topics if name in there]
-        answers = await admin.describe_configs(asked)
-        rows = [resource for answer in answers for resource in answer.resources]
-        return {one[3]: int(next(row[1] for row in one[4] if row[0] == "retention.ms")) for one in rows}
-    finally:
-        await admin.close()

@@ -124,6 +124,20 @@ async def create(bootstrap: str, topics: list[Wanted]) -> None:
         await admin.close()
 
 
+async def retention_ms(bootstrap: str, topics: list[str]) -> dict[str, int]:
+    """Return how long each topic keeps its records, -1 for ever."""
+    admin = clients.admin(bootstrap)
+    await admin.start()
+    try:
+        there = set(await admin.list_topics())
+        asked = [ConfigResource(ConfigResourceType.TOPIC, name) for name in topics if name in there]
+        answers = await admin.describe_configs(asked)
+        rows = [resource for answer in answers for resource in answer.resources]
+        return {one[3]: int(next(row[1] for row in one[4] if row[0] == "retention.ms")) for one in rows}
+    finally:
+        await admin.close()
+
+
 async def _await_visible(admin: AIOKafkaAdminClient, names: set[str]) -> None:
     """Wait until the brokers tell of new topics: the controller makes them before every broker knows."""
     deadline = time.monotonic() + VISIBLE_S

@@ -1,5 +1,6 @@
 """A real Prometheus for a test: Debian's, over a few targets, with rules, asked by its HTTP API."""
 
+import json
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -57,8 +58,8 @@ class Prometheus:
         """Say whether every target answers."""
         try:
             targets = self._get("targets")["activeTargets"]
-        except httpx.HTTPError:
-            return False
+        except (httpx.HTTPError, json.JSONDecodeError):
+            return False  # it does not listen yet, or says that it is not ready
         return bool(targets) and all(one["health"] == "up" for one in targets)
 
 
