@@ -29,7 +29,10 @@ from pipeline.store.codec import (
 )
 
 TIMER, DUE, APPLIED = b"t", b"d", b"a"
+# Encoded states of the latest customers are kept: so many, and no more than so many bytes of them, in each
+# of two generations. States grow with what people do, up to their own bounds.
 CACHED_MAX = 20_000
+CACHED_BYTES = 12 * 1024 * 1024
 CACHE_BYTES = 128 * 1024 * 1024
 OPEN_TRIES = 50
 OPEN_PAUSE_S = 0.02
@@ -86,6 +89,10 @@ def _encoded(batch: Batch, name: str, customer: Customer) -> tuple[bytes, bytes]
     return batch.encoded.get(name) or (encode_hot(customer), encode_cold(customer))
 
 
+def _size(values: Values) -> int:
+    return len(values[0]) + len(values[1] or b"")
+
+
 class RocksState:
     """The state part of a RocksDB: reads, and the writes that a batch adds to a `WriteBatch`."""
 
@@ -94,6 +101,7 @@ class RocksState:
         # Encoded values in two generations: decoded states would cost the garbage collector more than they save.
         self._young: dict[str, Values] = {}
         self._old: dict[str, Values] = {}
+        self._young_bytes = 0
         self._dues: dict[str, int | None] = {}
         self._first_due = 0  # no live index entry is before this: a seek skips the tombstones of fired timers
 
@@ -120,9 +128,11 @@ class RocksState:
         return None if found is ABSENT else found
 
     def _cache(self, customer: str, values: Values) -> None:
+        held = self._young.get(customer)
         self._young[customer] = values
-        if len(self._young) > CACHED_MAX:
-            self._old, self._young = self._young, {}
+        self._young_bytes += _size(values) - (_size(held) if held is not None else 0)
+        if len(self._young) > CACHED_MAX or self._young_bytes > CACHED_BYTES:
+            self._old, self._young, self._young_bytes = self._young, {}, 0
             self._dues = {name: due for name, due in self._dues.items() if name in self._old}
 
     def due(self, before: int, limit: int, after: tuple[int, str] | None = None) -> list[tuple[int, str]]:
@@ -240,7 +250,7 @@ class RocksState:
 
     def _forget(self) -> None:
         """Drop what memory holds of the disk."""
-        self._young, self._old, self._dues = {}, {}, {}
+        self._young, self._old, self._dues, self._young_bytes = {}, {}, {}, 0
         self._first_due = 0
 
 
