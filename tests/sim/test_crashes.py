@@ -29,7 +29,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def burn(monkeypatch: pytest.MonkeyPatch) -> Burn:
-    """Make every write of the store an effect of a world's fuse."""
+    """Make every write of the store an effect of a world's fuse. All worlds hash addresses with one secret."""
+    monkeypatch.setenv("PARCOURS_SECRET", "s" * 64)
 
     def lit(world: World, fuse: Fuse) -> World:
         def write(self: Folder, batch: WriteBatch) -> None:
