@@ -82,7 +82,10 @@ class Counting:
         """Count by customer: messages of each, how many of them rest on what is not known, who is inside."""
         after_looks, silences = dependent(plan), hushes(plan)
         for name, rows in groupby(space.results(COMMANDS), key=lambda row: row[0]):
-            touching = partial(_touched, silences, space.get(name) if silences else None)
+            known = space.get(name)
+            # Who was written to and then forgotten is one of those who are counted.
+            self.counts["customers",] += known is None
+            touching = partial(_touched, silences, known if silences else None)
             self._customer([value for _, value in rows], after_looks, touching)
         for name in space.states():
             found = space.get(name)
